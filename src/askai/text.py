@@ -1,0 +1,153 @@
+"""Text as it is matched: folding, words, matching units and sentences, all with exact offsets.
+
+Nothing here changes what is shown. ``fold`` keeps the length of a string, so that an offset into
+the folded text is an offset into the original.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import cache
+
+import opencc
+import rjieba
+
+HAN = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+
+_HAN_CHAR = re.compile(f"[{HAN}]")
+_CODE = re.compile(r"[a-z0-9]+(?:[-_.+#/&'][a-z0-9]+)+")
+_RUN = re.compile(f"[{HAN}]+|[a-z0-9]+")
+
+
+@cache
+def _fold_table() -> dict[int, str]:
+    """Code point to its folded form, for every BMP character whose folding is one character long."""
+    table: dict[int, str] = {}
+    for code in range(0x80, 0x10000):
+        char = chr(code)
+        folded = unicodedata.normalize("NFKC", char).lower()
+        if len(folded) == 1 and folded != char and not folded.isspace():
+            table[code] = folded
+    for code in range(ord("A"), ord("Z") + 1):
+        table[code] = chr(code).lower()
+    han = [chr(code) for code in (*range(0x3400, 0xA000), *range(0xF900, 0xFB00))]
+    sources = [table.get(ord(char), char) for char in han]
+    simplified = opencc.OpenCC("t2s").convert("\n".join(sources)).split("\n")
+    for char, simple in zip(han, simplified, strict=True):
+        if len(simple) == 1 and simple != char:
+            table[ord(char)] = simple
+    return table
+
+
+def fold(text: str) -> str:
+    """Return the matching form: lower case, half width, Simplified, and exactly as long as ``text``.
+
+    Characters whose compatibility form is longer than one character (``㎡``, ``½``) stay as they
+    are, so that offsets hold.
+    """
+    return text.translate(_fold_table())
+
+
+def words(folded: str) -> list[tuple[str, int]]:
+    """Cut folded text into ``(word, offset)``; joined, the words give the text back."""
+    return [(word, start) for word, start, _ in rjieba.tokenize(folded, hmm=False)]
+
+
+def units(folded: str) -> Iterator[str]:
+    """Yield the keyword-search units of folded text.
+
+    Words of the segmenter, overlapping Han bigrams, and whole codes such as ``gpt-5.2`` beside
+    their parts. A single Han character is a unit only where it is a word of its own.
+    """
+    for match in _CODE.finditer(folded):
+        yield match.group()
+    for word, _ in words(folded):
+        if len(word) != 2 and _RUN.fullmatch(word):
+            yield word
+    for match in _RUN.finditer(folded):
+        run = match.group()
+        if _HAN_CHAR.match(run):
+            yield from (run[i : i + 2] for i in range(len(run) - 1))
+
+
+_CLOSERS = "」』”’）》〉】〕］｝)]}\"'＂＇*_~"
+_ENDERS = "。！？!?…"
+_CLAUSE_LIMIT = 160
+_SENTENCE_LIMIT = 280
+_CLAUSE_BREAK = re.compile(r"[；;]")
+_SOFT_BREAK = re.compile(r"[，,、：:\s]")
+
+
+def _is_end(text: str, i: int) -> bool:
+    """Whether the character at ``i`` ends a sentence (the caller then takes the marks that follow)."""
+    char = text[i]
+    if char in _ENDERS:
+        return True
+    if char != ".":
+        return False
+    # A full stop of Western text: not in 3.5, v5.2, example.com, U.S. or an ellipsis half-way.
+    after = text[i + 1 : i + 2]
+    if after and not after.isspace() and after not in _CLOSERS:
+        return False
+    # "J. Smith" and the "3. " that opens a list item end nothing.
+    return re.search(r"(?:^|[^A-Za-z])[A-Za-z]$|(?:^|\n)\s*\d{1,3}$", text[max(0, i - 5) : i]) is None
+
+
+def _line_sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    begin = i = start
+    while i < end:
+        if not _is_end(text, i):
+            i += 1
+            continue
+        i += 1
+        while i < end and (text[i] in _ENDERS or text[i] in _CLOSERS):
+            if text[i] in "\"'*_~" and not _closes(text, begin, i):
+                break
+            i += 1
+        while i < end and text[i] in " \t\u3000":
+            i += 1
+        yield begin, i
+        begin = i
+    if begin < end:
+        yield begin, end
+
+
+def _closes(text: str, begin: int, i: int) -> bool:
+    """Whether the symmetric mark at ``i`` closes one opened since ``begin``."""
+    return text.count(text[i], begin, i) % 2 == 1
+
+
+def _split_long(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Cut a long sentence at its semicolons, a very long one at a comma or space, or anywhere."""
+    if end - start > _CLAUSE_LIMIT:
+        for match in _CLAUSE_BREAK.finditer(text, start + 20, end - 20):
+            if match.end() - start >= 20:
+                yield from _split_long(text, start, match.end())
+                start = match.end()
+    while end - start > _SENTENCE_LIMIT:
+        window = text[start + _SENTENCE_LIMIT // 2 : start + _SENTENCE_LIMIT]
+        breaks = [m.end() for m in _SOFT_BREAK.finditer(window)]
+        cut = start + _SENTENCE_LIMIT // 2 + breaks[-1] if breaks else start + _SENTENCE_LIMIT
+        yield start, cut
+        start = cut
+    if start < end:
+        yield start, end
+
+
+def sentences(text: str) -> list[tuple[int, int]]:
+    """Cut text into sentences ``(start, end)`` that, joined, give the text back exactly.
+
+    A sentence ends at 。！？… or a Western full stop, with the closing marks that follow, or at a
+    line's end. Decimals, versions, URLs and times stay whole. A sentence of over 160 characters is
+    cut at its semicolons, one that is still over 280 at its last comma before that.
+    """
+    spans: list[tuple[int, int]] = []
+    for line in re.finditer(r"[^\n]*\n+|[^\n]+$", text):
+        for begin, end in _line_sentences(text, line.start(), line.end()):
+            if spans and not text[begin:end].strip():
+                spans[-1] = (spans[-1][0], end)
+                continue
+            spans.extend(_split_long(text, begin, end))
+    return spans

@@ -1,0 +1,158 @@
+"""Every noun that flows through askai: article → passage → hit → answer.
+
+Offsets are Unicode code points into ``Article.text``, half open. A score is higher for better,
+everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+Status = Literal["answered", "not_found"]
+Progress = Callable[[str, int, int], None]
+"""Called with a stage in Chinese, the items done and the items in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Article:
+    """A text as it was read. ``id`` is unique in an index; ``path`` says where the text came from."""
+
+    id: str
+    title: str
+    path: str
+    text: str
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that could not be read, with the reason in Chinese."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """``article.text[start:end]``, the unit of retrieval; ``heading`` is the nearest one above it."""
+
+    article_id: str
+    start: int
+    end: int
+    heading: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A retrieved passage: its row in the index and its score (higher is better)."""
+
+    row: int
+    passage: Passage
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """``text == article.text[start:end]``."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What the reader found in one hit.
+
+    ``spans`` are candidate answers with scores comparable across hits, best first; ``answers`` is
+    the score (a logit) that the passage holds an answer at all.
+    """
+
+    hit: Hit
+    spans: tuple[tuple[Span, float], ...]
+    answers: float
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A verbatim excerpt: ``quote == article.text[start:end]``, with the answering words as ``span``."""
+
+    number: int
+    article_id: str
+    title: str
+    path: str
+    start: int
+    end: int
+    quote: str
+    span: Span | None
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The reply to one question.
+
+    ``answer`` is what the reply leads with: words of the articles when ``status`` is ``answered``
+    and there are citations. With ``not_found`` the citations are the nearest excerpts, offered as
+    such. ``confidence`` is the calibrated probability that the articles answer the question.
+    """
+
+    question: str
+    understood_as: str
+    status: Status
+    answer: str
+    confidence: float
+    citations: tuple[Citation, ...]
+    elapsed_ms: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON object of the command line's contract, without the caller's ``id``."""
+        return asdict(self) | {"citations": [asdict(c) for c in self.citations]}
+
+
+class Encoder(Protocol):
+    """Texts to unit vectors."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Name and digest of the weights: an index made with another one is refused."""
+        ...
+
+    @property
+    def dimensions(self) -> int: ...
+
+    def encode_passages(self, texts: Sequence[str]) -> Floats:
+        """float32 (n, dimensions), rows of unit length."""
+        ...
+
+    def encode_question(self, question: str) -> Floats:
+        """float32 (dimensions,), unit length."""
+        ...
+
+
+class VectorStore(Protocol):
+    """Vectors by row number, searched by inner product."""
+
+    def __len__(self) -> int: ...
+
+    def search(self, query: Floats, k: int) -> tuple[Ints, Floats]:
+        """Rows and scores of the ``k`` best, best first; fewer when the store is smaller."""
+        ...
+
+
+class Reader(Protocol):
+    """A question and passages to spans."""
+
+    def read(
+        self, question: str, hits: Sequence[Hit], articles: Mapping[str, Article]
+    ) -> list[Reading]:
+        """One reading for each hit, in the order of the hits."""
+        ...
