@@ -49,7 +49,7 @@ def main() -> None:
     vocabulary = json.loads((options.work / "vocab.json").read_text("utf-8"))
     arrays = tuple(np.load(options.work / f"{n}.npy", mmap_mode="r") for n in ("chars", "words", "marks"))
     model = Reader(len(vocabulary["chars"]), len(vocabulary["words"]), dropout=0.0)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=PEAK, weight_decay=0.01, betas=(0.9, 0.98))
+    optimiser = torch.optim.AdamW(model.parameters(), lr=PEAK, weight_decay=0.01, betas=(0.9, 0.98), fused=True)
     spent, step = 0.0, 0
     checkpoint = options.work / "pretrained.pt"
     if checkpoint.exists():

@@ -16,7 +16,7 @@ import rjieba
 
 HAN = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 
-_HAN_CHAR = re.compile(f"[{HAN}]")
+HAN_CHAR = re.compile(f"[{HAN}]")
 _CODE = re.compile(r"[a-z0-9]+(?:[-_.+#/&'][a-z0-9]+)+")
 _RUN = re.compile(f"[{HAN}]+|[a-z0-9]+")
 
@@ -68,7 +68,7 @@ def units(folded: str) -> Iterator[str]:
             yield word
     for match in _RUN.finditer(folded):
         run = match.group()
-        if _HAN_CHAR.match(run):
+        if HAN_CHAR.match(run):
             yield from (run[i : i + 2] for i in range(len(run) - 1))
 
 

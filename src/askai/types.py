@@ -118,6 +118,32 @@ class Answer:
         return asdict(self) | {"citations": [asdict(c) for c in self.citations]}
 
 
+@dataclass(frozen=True, slots=True)
+class ArticleSummary:
+    """One line of the list of articles; sizes in characters and passages."""
+
+    id: str
+    title: str
+    path: str
+    characters: int
+    passages: int
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a build did: sizes of the new index, what changed since the last one, what failed."""
+
+    generation: str
+    articles: int
+    passages: int
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+    removed: tuple[str, ...]
+    failures: tuple[Failure, ...]
+    reused_vectors: int
+    seconds: float
+
+
 class Encoder(Protocol):
     """Texts to unit vectors."""
 

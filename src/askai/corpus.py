@@ -1,0 +1,192 @@
+"""Files to articles: encodings, front matter, titles. What cannot be read is named with its reason."""
+
+from __future__ import annotations
+
+import codecs
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+
+import yaml
+
+from askai.errors import ArticleError, InputError
+from askai.text import HAN_CHAR, fold
+from askai.types import Article, Failure
+
+SUFFIXES = frozenset({".txt", ".md", ".markdown"})
+MAX_BYTES = 20_000_000
+
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_FIRST_HEADING = re.compile(r"^[ \t]{0,3}#[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
+_COMMON = frozenset(
+    "的一是不了人我在有他这为之大来以个中上们到说国和地也子时道出而要于就下得可你年生自会那后能对着事其里所去"
+    "行过家十用发天如然作方成者多日都三小军二无同么经法当起与好看学进种将还分此心前面又定见只主没公从现理间点"
+    "业工本长部体外高名使新动力问全实关意等最开加合内民水文政重物第期由相电度化路性及机市资通或被信目次系数因"
+)
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def _plausible(text: str) -> float:
+    """How much a decoded text looks like one: common characters less control and private ones."""
+    han = HAN_CHAR.findall(text[:20000])
+    odd = sum(unicodedata.category(c) in {"Cc", "Co", "Cn"} and c not in "\t\n\r\f" for c in text[:20000])
+    share = sum(fold(c) in _COMMON for c in han) / len(han) if han else 0.3
+    return share - 5 * odd / max(1, min(len(text), 20000))
+
+
+def _decodings(data: bytes) -> Iterator[str]:
+    for name in ("gb18030", "big5", "utf-16-le", "utf-16-be"):
+        if name.startswith("utf-16") and (len(data) % 2 or len(data) < 4):
+            continue
+        try:
+            yield data.decode(name)
+        except UnicodeDecodeError:
+            continue
+
+
+def decode(data: bytes) -> str:
+    """Bytes to text: a BOM's word first, then UTF-8, then the likeliest of GB18030, Big5, UTF-16.
+
+    Never replaces a character. Raises ``ArticleError`` for empty, binary or undecodable bytes.
+    """
+    if not data.strip():
+        raise ArticleError("文件是空的。请写入内容后再重建索引。")
+    for bom, name in _BOMS:
+        if data.startswith(bom):
+            try:
+                return data.decode(name).removeprefix("\ufeff")
+            except UnicodeDecodeError as error:
+                raise ArticleError(f"文件标明是 {name} 编码，但内容不符。请另存为 UTF-8 后再试。") from error
+    if b"\0" not in data:
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+    best = max(_decodings(data), key=_plausible, default="")
+    if not best or _plausible(best) < 0.08:
+        raise ArticleError("不是文本文件，或编码无法识别。请另存为 UTF-8 编码的文本后再试。")
+    return best
+
+
+def _clean(text: str) -> str:
+    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n")
+    if "\0" in text:
+        raise ArticleError("文件含有空字节，像是二进制文件。请另存为纯文本后再试。")
+    controls = sum(unicodedata.category(c) == "Cc" and c not in "\t\n" for c in text[:100000])
+    if controls > 0.02 * min(len(text), 100000) + 5:
+        raise ArticleError("文件里多是控制字符，像是二进制文件。请另存为纯文本后再试。")
+    if not text.strip():
+        raise ArticleError("文件里没有文字。请写入内容后再重建索引。")
+    return text
+
+
+def _meta(block: str) -> dict[str, str]:
+    try:
+        loaded = yaml.safe_load(block)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return {}
+    if not isinstance(loaded, dict):
+        return {}
+    return {
+        str(key).strip().lower(): str(value).strip()
+        for key, value in loaded.items()
+        if isinstance(value, str | int | float | date | datetime)
+    }
+
+
+def _title(text: str, meta: dict[str, str], stem: str) -> str:
+    if meta.get("title"):
+        return meta["title"]
+    heading = _FIRST_HEADING.search(text[:5000])
+    if heading:
+        return heading.group(1)
+    first = text.strip().split("\n", 1)[0].strip()
+    if 2 <= len(first) <= 40 and not re.search(r"[。！？；，,.!?;]", first):
+        return first
+    return stem
+
+
+def parse(text: str, *, id: str, path: str, stem: str) -> Article:
+    """Decoded text to an article: front matter off, newlines unified, title found.
+
+    Raises ``ArticleError`` where no text is left.
+    """
+    text = _clean(text)
+    meta: dict[str, str] = {}
+    match = _FRONT_MATTER.match(text)
+    if match:
+        meta = _meta(match.group(1) or "")
+        if meta or not (match.group(1) or "").strip():
+            text = text[match.end() :].lstrip("\n")
+    if not text.strip():
+        raise ArticleError("只有文件头，没有正文。请写入内容后再重建索引。")
+    title = re.sub(r"\s+", " ", _title(text, meta, stem))[:200]
+    return Article(id, title, path, text, meta)
+
+
+def read_article(path: Path, id: str) -> Article:
+    """Read one file. Raises ``ArticleError`` with the reason in Chinese."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise ArticleError(
+                f"文件有 {size / 1e6:.0f} MB，超过 {MAX_BYTES / 1e6:.0f} MB 的上限。请拆成几篇后再试。"
+            )
+        data = path.read_bytes()
+    except OSError as error:
+        raise ArticleError(f"无法读取（{error.strerror}）。请检查文件是否存在、是否有权限。") from error
+    return parse(decode(data), id=id, path=path.as_posix(), stem=path.stem)
+
+
+def find_files(roots: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    """Yield ``(file, id)`` below the roots: readable suffixes, not hidden, links not followed.
+
+    Raises ``InputError`` where a root does not exist.
+    """
+    for root in roots:
+        if not root.exists():
+            raise InputError(f"找不到 {root}。请检查路径，或先建好文件夹并放入 .txt / .md 文章。")
+        if root.is_file():
+            yield root, root.name
+            continue
+        for path in sorted(root.rglob("*")):
+            relative = path.relative_to(root)
+            hidden = any(part.startswith(".") for part in relative.parts)
+            if not hidden and path.is_file() and not path.is_symlink():
+                yield path, relative.as_posix()
+
+
+def _unique(id: str, taken: set[str]) -> str:
+    stem = id.rsplit(".", 1)[0]
+    for candidate in (stem, id, *(f"{id}~{n}" for n in range(2, 1_000_000))):
+        if candidate not in taken:
+            taken.add(candidate)
+            return candidate
+    raise InputError(f"同名文章太多：{id}。请改名后再试。")
+
+
+def load(roots: Sequence[Path]) -> tuple[list[Article], list[Failure]]:
+    """Read every article below the roots; a bad file is reported and does not stop the others."""
+    articles: list[Article] = []
+    failures: list[Failure] = []
+    taken: set[str] = set()
+    for path, id in find_files(roots):
+        if path.suffix.lower() not in SUFFIXES:
+            failures.append(Failure(path.as_posix(), "格式不支持：目前读取 .txt 和 .md。请转换后再放入。"))
+            continue
+        try:
+            article = read_article(path, id)
+        except ArticleError as error:
+            failures.append(Failure(path.as_posix(), str(error)))
+            continue
+        articles.append(replace(article, id=_unique(id, taken)))
+    return articles, failures

@@ -1,0 +1,1 @@
+"""Vector stores: what implements ``askai.types.VectorStore``."""
