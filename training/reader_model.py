@@ -17,6 +17,20 @@ from torch import Tensor, nn
 N_FEATURES = 8
 
 
+class ChannelDropout(nn.Module):
+    """Drops whole channels of a sequence: as good a regulariser here, at no cost on a CPU."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.share == 0.0:
+            return x
+        keep = (torch.rand(x.shape[0], 1, x.shape[2]) >= self.share).to(x.dtype) / (1 - self.share)
+        return x * keep
+
+
 class Block(nn.Module):
     """Convolution, self-attention, feed-forward; pre-normalised residual branches."""
 
@@ -31,7 +45,7 @@ class Block(nn.Module):
         self.norm_ff = nn.LayerNorm(width)
         self.up = nn.Linear(width, 2 * width)
         self.down = nn.Linear(2 * width, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = ChannelDropout(dropout)
 
     def forward(self, x: Tensor, keep: Tensor, bias: Tensor) -> Tensor:
         """``x`` float (B, L, width); ``keep`` float (B, L, 1), 0 at padding; ``bias`` (B, 1, 1, L)."""
@@ -81,7 +95,7 @@ class Reader(nn.Module):
         self.answers = nn.Sequential(nn.Linear(3 * width, width), nn.ReLU(), nn.Linear(width, 1))
         self.mlm = nn.Linear(width, embedding)
         self.mlm_bias = nn.Parameter(torch.zeros(n_chars))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = ChannelDropout(dropout)
         for table in (self.char, self.word, self.mark, self.position, self.side):
             nn.init.normal_(table.weight, std=0.1)
 

@@ -14,6 +14,7 @@ import lzma
 import random
 import sys
 import time
+from array import array
 from collections import Counter
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def training_pairs(shared: Path, rng: random.Random) -> list[tuple[str, str]]:
         for q in read_batch(folder, known):
             if not isinstance(q, str) and q.answer and not q.held_out and not q.previous:
                 pairs += [(q.question, q.title + "\n" + q.passage)] * 4
-    for name, share in (("news", 0.5), ("general", 0.1), ("history", 0.3)):
+    for name, share in (("news", 0.35), ("general", 0.06), ("history", 0.2)):
         with lzma.open(shared / "data" / "text" / f"{name}.txt.xz", "rt", encoding="utf-8") as lines:
             for line in lines:
                 if len(line) < 120 or rng.random() > share:
@@ -77,12 +78,29 @@ def training_pairs(shared: Path, rng: random.Random) -> list[tuple[str, str]]:
     return pairs
 
 
-def flat(bags: list[list[int]]) -> tuple[Tensor, Tensor]:
+def number(pairs: list[tuple[str, str]]) -> tuple[list[str], list[tuple[array, array]]]:
+    """The units kept, most frequent first, and every text as an array of their numbers."""
+    seen: dict[str, int] = {}
+    counts: Counter[int] = Counter()
+    first: list[tuple[array, array]] = []
+    for pair in pairs:
+        both = tuple(array("I", [seen.setdefault(u, len(seen)) for u in bag(text[:400])]) for text in pair)
+        for ids in both:
+            counts.update(set(ids))
+        first.append(both)
+    kept = {unit: i + 1 for i, (unit, _) in enumerate(counts.most_common(N_UNITS - 1))}
+    names = list(seen)
+    vocabulary = ["[UNK]", *(names[unit] for unit in kept)]
+    bags = [tuple(array("I", [kept[u] for u in ids if u in kept] or [0]) for ids in both) for both in first]
+    return vocabulary, bags
+
+
+def flat(bags: list[array]) -> tuple[Tensor, Tensor]:
     offsets = np.cumsum([0] + [len(b) for b in bags[:-1]])
-    return torch.tensor([i for b in bags for i in b]), torch.from_numpy(offsets)
+    return torch.from_numpy(np.concatenate(bags).astype(np.int64)), torch.from_numpy(offsets)
 
 
-def train(bags: list[tuple[list[int], list[int]]], minutes: float, seed: int) -> torch.nn.EmbeddingBag:
+def train(bags: list[tuple[array, array]], minutes: float, seed: int) -> torch.nn.EmbeddingBag:
     torch.manual_seed(seed)
     table = torch.nn.EmbeddingBag(N_UNITS, DIMENSIONS, mode="mean", sparse=True, padding_idx=0)
     torch.nn.init.normal_(table.weight, std=0.1)
@@ -118,6 +136,7 @@ def save(table: torch.nn.EmbeddingBag, vocabulary: list[str], out: Path) -> None
 
     tokenizer = Tokenizer(WordLevel({u: i for i, u in enumerate(vocabulary)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = WhitespaceSplit()
+    table.weight.data[0] = 0.0  # a unit that was never seen carries no meaning
     weights = table.weight.detach().half().float().numpy()
     model = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=weights), Normalize()])
     model.half().save(str(out), safe_serialization=True)
@@ -133,11 +152,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     pairs = training_pairs(options.shared, random.Random(options.seed))
-    texts = [(bag(q), bag(p)) for q, p in pairs]
-    counts = Counter(u for q, p in texts for u in (*q, *set(p)))
-    vocabulary = ["[UNK]"] + [u for u, _ in counts.most_common(N_UNITS - 1)]
-    ids = {u: i for i, u in enumerate(vocabulary)}
-    bags = [([ids.get(u, 0) for u in q] or [0], [ids.get(u, 0) for u in p] or [0]) for q, p in texts]
+    vocabulary, bags = number(pairs)
     print(len(bags), "pairs", len(vocabulary), "units", flush=True)
     save(train(bags, options.minutes, options.seed), vocabulary, options.out)
 

@@ -11,37 +11,49 @@ from askai.types import Answer, ArticleSummary
 
 Kind = Literal["question", "greeting", "thanks", "goodbye", "help", "articles", "summary"]
 
-_GREETING = re.compile(r"(?:你好|您好|hi|hello|hey|嗨|哈喽|早上好|上午好|中午好|下午好|晚上好|在吗|在么)[呀啊吗么,. !！。~～]*")
-_THANKS = re.compile(r"(?:好的?[,，]?)?(?:谢谢|多谢|感谢|thanks|thank you|3q|辛苦了)(?:你|您|啦|了|呀|啊)*[,. !！。~～]*")
+# The patterns below are matched against folded text: half width, lower case, Simplified.
+_GREETING = re.compile(r"(?:(?:你好|您好|hi|hello|hey|嗨|哈喽|早上好|上午好|中午好|下午好|晚上好|在吗|在么)[呀啊吗么,. !?。~、]*)+")
+_THANKS = re.compile(
+    r"(?:好的?[, ]*)?(?:(?:非常|十分|太|真是)?(?:谢谢|多谢|感谢|thanks|thank you|3q|辛苦了)(?:你|您|啦|了|呀|啊| a lot)*[,. !。~]*)+"
+)
 _GOODBYE = re.compile(r"(?:再见|拜拜|bye|回头见|没(?:别的)?问题了)[啦了呀,. !！。~～]*")
 _HELP = re.compile(
     r"(?:你|您|这个?(?:工具|网页|页面))?(?:能|会|可以)(?:做|干|帮我做?|回答)(?:些)?(?:什么|啥|哪些(?:事|问题)?)[呀啊呢?？。]*"
-    r"|你是谁[呀啊?？]*|(?:怎么用|如何使用|帮助|help)[?？]*"
+    r"|(?:你|您)(?:是谁|叫什么(?:名字)?|会(?:些)?什么)[呀啊?]*|请?介绍一?下?你自己[吧。]*|(?:怎么用|如何使用|帮助|help)[?？]*"
 )
 _ARTICLES = re.compile(
-    r"(?:这里|这儿|库里|你)?(?:现在)?(?:都)?(?:有|收录了|收了)(?:哪些|什么|多少篇?|几篇)(?:文章|资料|文档|内容)[呀啊呢?？。]*"
+    r"(?:这里|这儿|库里|你)?(?:现在)?(?:一共|总共|共)?(?:都)?(?:有|收录了|收了)(?:哪些|什么|多少篇?|几篇)(?:文章|资料|文档|内容)[呀啊呢?？。]*"
     r"|(?:列出|列一下|看看|显示)(?:所有|全部)?(?:的)?文章(?:列表|目录)?[?？。]*|文章(?:列表|目录|清单)[?？。]*"
 )
 _SUMMARY = re.compile(
-    r"(?:请|帮我|麻烦)?(?:总结|概括|归纳|摘要|概述|简述)(?:一下|下)?\s*[《「“\"]?(?P<title>[^》」”\"]+?)[》」”\"]?"
-    r"(?:这篇文章|这篇|一文|的(?:主要)?内容|的大意)?[。.?？!！]*"
+    r"(?:请|帮我|麻烦|给我)*(?:总结|概括|归纳|摘要|概述|简述)(?:一下|下)?\s*[《「“\"]?(?P<title>[^》」”\"]+?)[》」”\"]?"
+    r"(?:[那这](?:一)?篇(?:文章)?|一文|的(?:主要)?内容|的大意)?[。.?？!！]*"
     r"|[《「“\"](?P<title2>[^》」”\"]+)[》」”\"](?:这篇文章|这篇|一文)?(?:主要)?(?:讲|说|写)(?:了|的)?(?:些|是)?(?:什么|啥)[。.?？!！]*"
+)
+_TALK: tuple[tuple[Kind, re.Pattern[str]], ...] = (
+    ("greeting", _GREETING), ("thanks", _THANKS), ("goodbye", _GOODBYE), ("help", _HELP), ("articles", _ARTICLES),
 )
 
 _PRONOUN = re.compile(r"他们|她们|它们|他|她|(?<!其)它|这(?:个人|家公司|家|款|个|种|位)|那(?:个人|家公司|家|款|位)|该(?:公司|产品|项目|人|模型)|此人")
 _PERSON = re.compile(r"^(?:他|她|此人|这(?:个人|位)|那(?:个人|位))$")
-_WHAT_ABOUT = re.compile(r"^(?:那么?|然后|还有)?[,，]?\s*(?P<topic>.{1,30}?)\s*呢[?？。!！]*$")
-_CONNECTIVE = re.compile(r"^(?:那么|那|然后|所以|另外|还有|接着|而且|不过)[,，]?\s*")
+# What follows makes another word of a pronoun, one that the segmenter does not know: 他汀, 他国.
+_NOT_AFTER_PRONOUN = frozenset("汀国人乡杀")
+_NAME = re.compile(r"叫什么|什么名字|哪(?:一?[家款个种部本])|什么(?:模型|产品|公司|平台|项目|工具)")
+_WHAT_ABOUT = re.compile(r"(?P<topic>.{0,30}?)\s*呢[?。!]*")
+_CONNECTIVE = re.compile(r"(那么|那(?![时年天次些个位家款种边部本篇])|然后|所以|另外|还有|接着|而且|不过)[,、]?\s*")
+_THE_REST = re.compile(r"(?:(?:其[他它]|别|剩下|剩余|另外)的?)?")
 _ASKS = (
-    "什么时候|哪一年|哪年|哪天|几月|几号|几点|何时|为什么|为啥|怎么样|怎么|如何|什么地方|在哪里|在哪儿|在哪|哪里|哪儿|哪个|哪些|哪家|"
+    "叫什么名字|什么名字|叫什么|是?什么时候|是?哪一年|哪一年|哪年|哪天|几月|几号|几点|何时|为什么|为啥|怎么样|怎么|如何|什么地方|在哪里|在哪儿|在哪|哪里|哪儿|哪个|哪些|哪家|"
     "多少钱|多少|多久|多长|多大|多高|多远|第几|几个|几|是谁|谁|是什么|什么|啥|吗|呢|吧|？|\\?"
 )
 _ASK_WORD = re.compile(_ASKS)
-_WHO = re.compile(r"谁|哪位|什么人|哪个人")
+_SHORT = 14
 _STOP = frozenset(
     "的 了 是 在 有 和 与 及 被 把 给 对 从 向 到 由 于 就 都 也 还 又 不 没 很 太 最 更 会 能 要 可以 应该 一个 一下 这 那 他 她 它 我 你 "
-    "请问 想 知道 告诉 一 上 下 中 里 个 次 位 家 款 年 月 日 时 为 之 以 用 去 来 说 做 叫".split()
+    "请问 想 知道 告诉 一 上 下 中 里 个 次 位 家 款 年 月 日 时 为 之 以 用 去 来 说 做 叫 "
+    "最长 最短 最多 最少 最高 最低 最大 最小 大概 大约 一般 通常 每天 每年 现在 当时 后来 以前 之前 目前 需要 究竟 到底".split()
 )
+_TOPIC_WORDS = 2
 _TERM = re.compile(r"[A-Za-z][A-Za-z0-9.\-+]*(?:[ ][A-Z0-9][A-Za-z0-9.\-+]*)*(?:[ ]?\d[\d.]*)?|《[^》]+》|「[^」]+」|“[^”]+”")
 
 
@@ -49,16 +61,22 @@ def kind_of(question: str) -> tuple[Kind, str]:
     """What is wanted, and for a summary the title asked for."""
     text = question.strip()
     plain = fold(text)
-    for kind, pattern in (
-        ("greeting", _GREETING), ("thanks", _THANKS), ("goodbye", _GOODBYE), ("help", _HELP),
-        ("articles", _ARTICLES),
-    ):
+    for kind, pattern in _TALK:
         if pattern.fullmatch(plain):
             return kind, ""
-    match = _SUMMARY.fullmatch(text)
+    match = _SUMMARY.fullmatch(plain)
     if match:
-        return "summary", (match.group("title") or match.group("title2") or "").strip()
+        place = match.span("title") if match.group("title") else match.span("title2")
+        return "summary", text[slice(*place)].strip()
     return "question", ""
+
+
+def _without_asking(question: str, mark: str) -> str:
+    """The question with ``mark`` in the place of every character of its question words."""
+    folded, chars = fold(question), list(question)
+    for match in _ASK_WORD.finditer(folded):
+        chars[match.start() : match.end()] = [mark] * len(match.group())
+    return "".join(chars)
 
 
 def topic_of(question: str) -> str:
@@ -66,53 +84,89 @@ def topic_of(question: str) -> str:
     terms = _TERM.findall(question)
     if terms:
         return str(max(terms, key=len)).strip()
-    masked = _ASK_WORD.sub("|", question)
-    best, run = "", ""
-    for word, _ in words(masked):
-        if word in _STOP or word == "|" or not word.strip() or re.fullmatch(r"[\W_]+", word):
-            best, run = (run if len(run) > len(best) else best), ""
-            if best:
-                break
-        else:
-            run += word
-    return run if len(run) > len(best) else best
+    run: list[str] = []
+    for word, start in words(fold(_without_asking(question, "|"))):
+        ends = word in _STOP or re.fullmatch(r"[\W_]+", word) is not None
+        if run and (ends or len(run) == _TOPIC_WORDS):
+            break
+        if not ends:
+            run.append(question[start : start + len(word)])
+    return "".join(run)
 
 
 def _stand_in(pronoun: str, last: Answer) -> str:
-    """What a pronoun refers to: the person just named for a person, else the last topic."""
+    """What a pronoun refers to: the person or thing that the last answer named, else the last topic."""
     span = next((c.span for c in last.citations if c.span is not None), None)
-    asked_who = _WHO.search(last.understood_as) is not None
-    if last.status == "answered" and span is not None and asked_who and len(span.text) <= 24:
-        if _PERSON.match(pronoun) or not topic_of(last.understood_as):
-            return span.text
-    return topic_of(last.understood_as) or last.understood_as
+    asked, topic = fold(last.understood_as).rstrip("?。 呢啊呀"), topic_of(last.understood_as)
+    # "谁负责 X" names a person in its answer; "X 是谁" names one in the question.
+    asked_who = re.search(r"谁(?!$)|哪位|什么人|哪个人", asked) is not None
+    person = _PERSON.match(fold(pronoun)) is not None
+    named = (asked_who and (person or not topic)) or (not person and _NAME.search(asked) is not None)
+    if last.status == "answered" and span is not None and named and len(span.text) <= 24:
+        return span.text
+    return topic or last.understood_as
+
+
+def _pronoun(text: str) -> tuple[int, int] | None:
+    """Where the first pronoun stands that is a word of its own: not the 他 of 马耳他 or 他汀."""
+    folded = fold(text)
+    word_at = {start: word for word, start in words(folded)} | {len(text): ""}
+    for match in _PRONOUN.finditer(folded):
+        after = word_at.get(match.end())
+        if match.start() in word_at and after is not None and after not in _NOT_AFTER_PRONOUN:
+            return match.span()
+    return None
+
+
+def _without_connective(text: str) -> str:
+    """The text without the 那 or 然后 that it begins with, where that is a word of its own (not 那曲)."""
+    folded = fold(text)
+    match = _CONNECTIVE.match(folded)
+    whole = match is not None and match.end(1) in {start for _, start in words(folded)}
+    return text[match.end() :] if match and whole else text
 
 
 def resolve(question: str, previous: Sequence[Answer]) -> str:
-    """The question with pronouns and left-out words filled in from the turns before.
+    """The likeliest of ``interpretations``."""
+    return interpretations(question, previous)[0]
 
-    Unchanged where it stands on its own.
+
+def interpretations(question: str, previous: Sequence[Answer]) -> list[str]:
+    """What a question may mean after the turns before, likeliest first, one to three of them.
+
+    Pronouns and left-out words are filled in by rule. Where the words alone do not tell whether
+    something was left out, both readings are given, and the articles decide.
     """
     text = question.strip()
     asked = [a for a in previous if kind_of(a.question)[0] == "question"]
     if not asked:
-        return text
+        return [text]
     last = asked[-1]
-    about = _WHAT_ABOUT.match(text)
+    topic = topic_of(last.understood_as)
+    bare = _without_connective(text)
+    about, pronoun = _WHAT_ABOUT.fullmatch(fold(bare)), _pronoun(bare)
     if about and not _ASK_WORD.search(about.group("topic")):
-        return _replace_topic(last.understood_as, about.group("topic"))
-    bare = _CONNECTIVE.sub("", text)
-    pronoun = _PRONOUN.search(bare)
-    if pronoun and not re.search(r"其他|吉他|他国|他人", bare):
-        return bare[: pronoun.start()] + _stand_in(pronoun.group(), last) + bare[pronoun.end() :]
-    if not topic_of(bare) or (len(bare) <= 8 and not _TERM.search(bare) and bare != text):
-        return f"{topic_of(last.understood_as)}{bare}" if len(topic_of(bare)) > 1 else _join(last, bare)
-    return text
+        new = bare[: about.end("topic")]
+        if _THE_REST.fullmatch(fold(new)) or pronoun == (0, len(new)):
+            return [last.understood_as]
+        if new[0] in "你您我":
+            return [text]
+        replaced = _replace_topic(last.understood_as, new)
+        return [replaced] if _TERM.search(new) or not topic else [replaced, f"{topic}{new}"]
+    if pronoun:
+        begin, end = pronoun
+        return [bare[:begin] + _stand_in(bare[begin:end], last) + bare[end:]]
+    if not topic_of(bare):
+        return [_join(last, bare)]
+    if len(bare) > _SHORT or _TERM.search(bare) or not topic or topic in bare:
+        return [text]
+    joined = f"{topic}{bare}"
+    return [joined, text] if bare != text else [text, joined]
 
 
 def _join(last: Answer, bare: str) -> str:
     """A bare question word takes the place of the last question's own."""
-    stem = _ASK_WORD.sub("", last.understood_as).strip(" ,，。")
+    stem = _without_asking(last.understood_as, "").strip(" ,，。")
     return f"{stem}{bare}" if stem else bare
 
 

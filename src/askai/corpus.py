@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import codecs
+import os
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import date, datetime
 from pathlib import Path
 
 import yaml
 
 from askai.errors import ArticleError, InputError
-from askai.text import HAN_CHAR, fold
+from askai.text import fold
 from askai.types import Article, Failure
 
 SUFFIXES = frozenset({".txt", ".md", ".markdown"})
 MAX_BYTES = 20_000_000
+_LONGEST_FRONT_MATTER = 20_000
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _FIRST_HEADING = re.compile(r"^[ \t]{0,3}#[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
@@ -36,11 +37,15 @@ _BOMS = (
 
 
 def _plausible(text: str) -> float:
-    """How much a decoded text looks like one: common characters less control and private ones."""
-    han = HAN_CHAR.findall(text[:20000])
-    odd = sum(unicodedata.category(c) in {"Cc", "Co", "Cn"} and c not in "\t\n\r\f" for c in text[:20000])
-    share = sum(fold(c) in _COMMON for c in han) / len(han) if han else 0.3
-    return share - 5 * odd / max(1, min(len(text), 20000))
+    """How much a decoded text looks like one: common characters less control and private ones.
+
+    All letters count, not Chinese ones alone: GBK read as UTF-16 is full of Korean.
+    """
+    text = text[:20000]
+    letters = [c for c in fold(text) if not c.isascii() and c.isalpha()]
+    odd = sum(unicodedata.category(c) in {"Cc", "Co", "Cn"} and c not in "\t\n\r\f" for c in text)
+    share = sum(c in _COMMON for c in letters) / len(letters) if letters else 0.3
+    return share - 5 * odd / max(1, len(text))
 
 
 def _decodings(data: bytes) -> Iterator[str]:
@@ -89,17 +94,24 @@ def _clean(text: str) -> str:
     return text
 
 
-def _meta(block: str) -> dict[str, str]:
+def _meta(block: str) -> dict[str, str] | None:
+    """The plain values of front matter; None where the block is something else between two rules."""
+    if not block.strip():
+        return {}
+    if len(block) > _LONGEST_FRONT_MATTER:
+        return None
     try:
-        loaded = yaml.safe_load(block)
+        # BaseLoader makes nothing but strings, lists and dictionaries: a value stays as it is
+        # written, and no date or number can be out of range.
+        loaded = yaml.load(block, Loader=yaml.BaseLoader)  # noqa: S506
     except (yaml.YAMLError, ValueError, RecursionError):
-        return {}
+        return None
     if not isinstance(loaded, dict):
-        return {}
+        return None
     return {
-        str(key).strip().lower(): str(value).strip()
+        key.strip().lower(): value.strip()
         for key, value in loaded.items()
-        if isinstance(value, str | int | float | date | datetime)
+        if isinstance(key, str) and isinstance(value, str)
     }
 
 
@@ -121,16 +133,14 @@ def parse(text: str, *, id: str, path: str, stem: str) -> Article:
     Raises ``ArticleError`` where no text is left.
     """
     text = _clean(text)
-    meta: dict[str, str] = {}
     match = _FRONT_MATTER.match(text)
-    if match:
-        meta = _meta(match.group(1) or "")
-        if meta or not (match.group(1) or "").strip():
-            text = text[match.end() :].lstrip("\n")
+    meta = _meta(match.group(1) or "") if match else None
+    if match and meta is not None:
+        text = text[match.end() :].lstrip("\n")
     if not text.strip():
         raise ArticleError("只有文件头，没有正文。请写入内容后再重建索引。")
-    title = re.sub(r"\s+", " ", _title(text, meta, stem))[:200]
-    return Article(id, title, path, text, meta)
+    title = re.sub(r"\s+", " ", _title(text, meta or {}, stem))[:200]
+    return Article(id, title, path, text, meta or {})
 
 
 def read_article(path: Path, id: str) -> Article:
@@ -144,7 +154,19 @@ def read_article(path: Path, id: str) -> Article:
         data = path.read_bytes()
     except OSError as error:
         raise ArticleError(f"无法读取（{error.strerror}）。请检查文件是否存在、是否有权限。") from error
-    return parse(decode(data), id=id, path=path.as_posix(), stem=path.stem)
+    name = readable(path.as_posix())
+    return parse(decode(data), id=id, path=name, stem=readable(path.stem))
+
+
+def readable(name: str) -> str:
+    """A file name as text that can be shown: one that is no UTF-8 is taken for GB18030."""
+    raw = os.fsencode(name)
+    for encoding in ("utf-8", "gb18030"):
+        try:
+            return raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    return raw.decode("utf-8", "replace")
 
 
 def find_files(roots: Sequence[Path]) -> Iterator[tuple[Path, str]]:
@@ -181,12 +203,12 @@ def load(roots: Sequence[Path]) -> tuple[list[Article], list[Failure]]:
     taken: set[str] = set()
     for path, id in find_files(roots):
         if path.suffix.lower() not in SUFFIXES:
-            failures.append(Failure(path.as_posix(), "格式不支持：目前读取 .txt 和 .md。请转换后再放入。"))
+            failures.append(Failure(readable(path.as_posix()), "格式不支持：目前读取 .txt 和 .md。请转换后再放入。"))
             continue
         try:
             article = read_article(path, id)
         except ArticleError as error:
-            failures.append(Failure(path.as_posix(), str(error)))
+            failures.append(Failure(readable(path.as_posix()), str(error)))
             continue
-        articles.append(replace(article, id=_unique(id, taken)))
+        articles.append(replace(article, id=_unique(readable(id), taken)))
     return articles, failures

@@ -45,11 +45,11 @@ class StaticEncoder:
         try:
             vocabulary = json.loads((folder / "tokenizer.json").read_text("utf-8"))["model"]["vocab"]
             self._table = load_file(weights)["embedding.weight"]
-        except (OSError, ValueError, KeyError, SafetensorError) as error:
+            self._ids: dict[str, int] = dict(vocabulary)
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise ModelError(
                 f"模型文件夹 {folder} 缺文件或已损坏（{error}）。请重新安装 askai，或用 --model 指定别的模型。"
             ) from error
-        self._ids: dict[str, int] = vocabulary
         digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
         self.fingerprint = f"{folder.name}:{digest}"
         self.dimensions = int(self._table.shape[1])
@@ -70,6 +70,14 @@ class StaticEncoder:
         return cast(Floats, self.encode_bags([bag(question)])[0])
 
 
+def _stay_offline() -> None:
+    """Keep huggingface_hub from the network, also where it was imported before this, as gradio does."""
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    from huggingface_hub import constants
+
+    constants.HF_HUB_OFFLINE = True
+
+
 class SentenceTransformerEncoder:
     """Any sentence-transformers model by name or path; imported when first used.
 
@@ -77,21 +85,26 @@ class SentenceTransformerEncoder:
     """
 
     def __init__(self, name: str) -> None:
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+        _stay_offline()
+        from safetensors import SafetensorError
         from sentence_transformers import SentenceTransformer
 
         try:
-            self._model = SentenceTransformer(name, device="cpu")
-        except (OSError, ValueError, RuntimeError, ImportError) as error:
+            self._model = SentenceTransformer(name, device="cpu", local_files_only=True)
+            self.dimensions = int(self._model.get_embedding_dimension() or 0)
+        except (
+            OSError, ValueError, RuntimeError, ImportError, LookupError, AttributeError, TypeError,
+            SafetensorError,
+        ) as error:
             raise ModelError(
                 f"无法加载模型 {name}：{error}。askai 不联网下载：请先把模型下载到本机，"
                 "再用 --model 给出它的文件夹；或去掉 --model 使用自带模型。"
             ) from error
-        self.dimensions = int(self._model.get_sentence_embedding_dimension() or 0)
         self.fingerprint = f"{Path(name).name}:{self._digest()}"
-        prompts: dict[str, str] = self._model.prompts or {}
+        prompts = self._model.prompts or {}
         known = next((v for k, v in _INSTRUCTIONS.items() if k in name.lower()), "")
-        self._instruction = prompts.get("query") or prompts.get("question") or known
+        self._question_prompt = prompts.get("query") or prompts.get("question") or known
+        self._passage_prompt = prompts.get("document") or prompts.get("passage") or ""
 
     def _digest(self) -> str:
         state: dict[str, Any] = self._model.state_dict()
@@ -103,18 +116,21 @@ class SentenceTransformerEncoder:
         return digest.hexdigest()[:16]
 
     def encode_passages(self, texts: Sequence[str]) -> Floats:
-        vectors = self._model.encode(
-            list(texts), normalize_embeddings=True, convert_to_numpy=True, show_progress_bar=False
+        vectors = self._model.encode_document(
+            list(texts), prompt=self._passage_prompt, normalize_embeddings=True, show_progress_bar=False
         )
-        return np.asarray(vectors, np.float32)
+        return np.asarray(vectors, np.float32).reshape(len(texts), self.dimensions)
 
     def encode_question(self, question: str) -> Floats:
-        return cast(Floats, self.encode_passages([self._instruction + question])[0])
+        vector = self._model.encode_query(
+            question, prompt=self._question_prompt, normalize_embeddings=True, show_progress_bar=False
+        )
+        return np.asarray(vector, np.float32)
 
 
 def load_encoder(name: str | None = None) -> Encoder:
     """The encoder that ships for None or its name, else a sentence-transformers model."""
-    if name is None or name == DEFAULT:
+    if name in (None, DEFAULT) or Path(name).resolve() == (MODELS / DEFAULT).resolve():
         return StaticEncoder(MODELS / DEFAULT)
     return SentenceTransformerEncoder(name)
 

@@ -17,7 +17,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -159,27 +159,51 @@ def build_index(
     )
 
 
+def mending(folder: Path) -> str:
+    """The command that makes the index in ``folder`` anew."""
+    return "askai build" if folder == Path("index") else f"askai build --index {folder}"
+
+
+def _name_of(holder: Path) -> str:
+    try:
+        return holder.read_text("utf-8") or "未知进程"
+    except (OSError, UnicodeDecodeError):
+        return "未知进程"
+
+
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Hold the writer's lock. Raises ``IndexBusy`` with the holder's name where another has it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    holder = folder / "writer.json"
+    """Hold the writer's lock. Raises ``IndexBusy`` with the holder's name where another has it.
+
+    Raises ``AskaiError`` where the folder cannot be written to.
+    """
+    holder = folder / "writer.txt"
     lock = FileLock(folder / "writer.lock")
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout as error:
-        who = holder.read_text("utf-8") if holder.exists() else "未知进程"
-        raise IndexBusy(f"另一个进程正在写索引 {folder}（{who}）。请等它结束后再试。") from error
+        raise IndexBusy(f"另一个进程正在写索引 {folder}（{_name_of(holder)}）。请等它结束后再试。") from error
+    except OSError as error:
+        raise AskaiError(
+            f"无法写入索引文件夹 {folder}（{error.strerror or error}）。请检查路径、权限和磁盘空间后再试。"
+        ) from error
     try:
-        holder.write_text(f"进程 {os.getpid()}，开始于 {time.strftime('%F %T')}", "utf-8")
+        # The name is a courtesy to whoever is kept waiting: a full disk is reported by ``save``.
+        with suppress(OSError):
+            holder.write_text(f"进程 {os.getpid()}，开始于 {time.strftime('%F %T')}", "utf-8")
         yield
     finally:
-        holder.unlink(missing_ok=True)
+        with suppress(OSError):
+            holder.unlink()
         lock.release()
 
 
 def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+    """Force a file or folder to disk; Windows has no such call for folders."""
+    if os.name == "nt" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(handle)
     finally:
@@ -211,7 +235,21 @@ def _checksums(folder: Path) -> dict[str, str]:
 
 
 def _generations(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.glob("gen-*") if p.is_dir() and p.name[4:].isdigit())
+    return sorted(p for p in folder.glob("gen-*") if p.is_dir() and p.name[4:].isdecimal())
+
+
+def _manifest_digest(manifest: Mapping[str, Any]) -> str:
+    """Digest of everything in a manifest but the digest itself."""
+    rest = {key: value for key, value in manifest.items() if key != "checksum"}
+    return hashlib.blake2b(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _write_manifest(index: Index, folder: Path) -> None:
+    manifest = dict(index.manifest) | {"checksums": _checksums(folder)}
+    manifest["checksum"] = _manifest_digest(manifest)
+    text = json.dumps(manifest, ensure_ascii=False, indent=1)
+    # A file name that is no Unicode text comes out as \udcxx, which JSON reads back.
+    (folder / "manifest.json").write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
 def save(index: Index, folder: Path) -> str:
@@ -224,28 +262,30 @@ def save(index: Index, folder: Path) -> str:
     name = f"gen-{last + 1:06d}"
     for leftover in folder.glob("tmp-*"):
         shutil.rmtree(leftover, ignore_errors=True)
-    temporary = folder / f"tmp-{os.getpid()}"
+    temporary, home = folder / f"tmp-{os.getpid()}", folder / name
     try:
         temporary.mkdir()
         _write_files(index, temporary)
-        manifest = dict(index.manifest) | {"checksums": _checksums(temporary)}
-        (temporary / "manifest.json").write_text(
-            json.dumps(manifest, ensure_ascii=False, indent=1), "utf-8"
-        )
-        for path in temporary.rglob("*"):
+        _write_manifest(index, temporary)
+        for path in (*temporary.rglob("*"), temporary):
             _sync(path)
-        temporary.rename(folder / name)
+        temporary.rename(home)
+        _sync(folder)
         pointer = folder / "CURRENT.new"
         pointer.write_text(name, "utf-8")
         _sync(pointer)
         pointer.replace(folder / "CURRENT")
-        _sync(folder)
     except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
+        for unfinished in (temporary, home):
+            shutil.rmtree(unfinished, ignore_errors=True)
         raise AskaiError(
             f"写索引失败：{error.strerror or error}。原来的索引没有改动，仍可使用；"
-            "请检查磁盘空间和权限后重新运行 askai build。"
+            f"请检查磁盘空间和权限后重新运行 {mending(folder)}。"
         ) from error
+    # The new generation serves from here on. Without this call a power cut could bring the old one
+    # back, which is whole too.
+    with suppress(OSError):
+        _sync(folder)
     for old in _generations(folder)[:-KEPT_GENERATIONS]:
         shutil.rmtree(old, ignore_errors=True)
     return name
@@ -256,26 +296,30 @@ def current(folder: Path) -> str:
     try:
         name = (folder / "CURRENT").read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise IndexMissing(f"{folder} 里没有索引。请先运行 askai build 建立索引。") from error
-    if not (name.startswith("gen-") and name[4:].isdigit()):
-        raise IndexDamaged(f"{folder}/CURRENT 的内容不对。请运行 askai build 重建索引。")
+        raise IndexMissing(f"{folder} 里没有索引。请先运行 {mending(folder)} 建立索引。") from error
+    if not (name.startswith("gen-") and name[4:].isdecimal()):
+        raise IndexDamaged(f"{folder / 'CURRENT'} 的内容不对。请运行 {mending(folder)} 重建索引。")
     return name
 
 
 def _damaged(folder: Path, reason: object) -> IndexDamaged:
-    return IndexDamaged(f"索引 {folder} 已损坏（{reason}）。请运行 askai build 重建。")
+    return IndexDamaged(f"索引 {folder} 已损坏（{reason}）。请运行 {mending(folder.parent)} 重建。")
 
 
 def _check(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-        expected, version = manifest["checksums"], manifest["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        version = manifest["format"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(folder, f"manifest.json：{error}") from error
+    mend = mending(folder.parent)
     if version != FORMAT:
-        raise IndexMismatch(f"索引 {folder} 的格式是第 {version} 版，本程序用第 {FORMAT} 版。请运行 askai build 重建。")
+        raise IndexMismatch(f"索引 {folder} 的格式是第 {version} 版，本程序用第 {FORMAT} 版。请运行 {mend} 重建。")
+    expected = manifest.get("checksums")
+    if not isinstance(expected, dict) or manifest.get("checksum") != _manifest_digest(manifest):
+        raise _damaged(folder, "校验和不符：manifest.json")
     if manifest.get("passage_parameters") != PARAMETERS:
-        raise IndexMismatch(f"索引 {folder} 的切分参数与本程序不同。请运行 askai build 重建。")
+        raise IndexMismatch(f"索引 {folder} 的切分参数与本程序不同。请运行 {mend} 重建。")
     try:
         actual = _checksums(folder)
     except OSError as error:
@@ -298,26 +342,38 @@ def load(folder: Path, generation: str | None = None) -> Index:
     Raises ``IndexMissing``, ``IndexDamaged`` or ``IndexMismatch``.
     """
     name = generation or current(folder)
-    home = folder / name
+    try:
+        return _load(folder / name)
+    except IndexDamaged:
+        # Writers may have gone on and pruned this generation while it was being read.
+        if generation is None and current(folder) != name:
+            return load(folder)
+        raise
+
+
+def _load(home: Path) -> Index:
     manifest = _check(home)
     try:
         articles = _read_articles(home / "articles.jsonl")
         headings = tuple(json.loads((home / "headings.json").read_text("utf-8")))
         table = np.load(home / "passages.npy", allow_pickle=False)
         digests = np.load(home / "digests.npy", allow_pickle=False)
+        vectors = FaissStore.load(home / "vectors.faiss")
+        lexical = LexicalIndex.load(home / "lexical", len(table))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(home, error) from error
-    vectors = FaissStore.load(home / "vectors.faiss")
+    except IndexDamaged as error:
+        raise _damaged(home, error.__cause__) from error
     if not len(table) == len(digests) == len(vectors) == manifest["passages"]:
         raise _damaged(home, "各文件的条数不一致")
     return Index(
-        name,
+        home.name,
         manifest,
         {a.id: a for a in articles},
         tuple(a.id for a in articles),
         headings,
         table,
         digests,
-        LexicalIndex.load(home / "lexical", len(table)),
+        lexical,
         vectors,
     )

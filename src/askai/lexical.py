@@ -30,8 +30,9 @@ class LexicalIndex:
         vocabulary: dict[str, int] = {}
         ids = [[vocabulary.setdefault(u, len(vocabulary)) for u in bag] for bag in bags]
         if not vocabulary:
+            # bm25s cannot index nothing at all: one unit that no question has.
             vocabulary[""] = 0
-            ids = [[0] for _ in bags]
+            ids = [[0] for _ in bags] or [[0]]
         bm25.index((ids, vocabulary), create_empty_token=False, show_progress=False)
         return cls(bm25, len(bags))
 

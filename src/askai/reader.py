@@ -34,7 +34,7 @@ class NeuralReader:
             self._session = onnxruntime.InferenceSession(
                 (folder / "model.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
             )
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except Exception as error:  # noqa: BLE001: the errors of ONNX Runtime have no base of their own
             raise ModelError(f"阅读模型 {folder} 缺文件或已损坏（{error}）。请重新安装 askai。") from error
 
     def read(
@@ -95,10 +95,10 @@ def _best_spans(start: Floats, end: Floats) -> list[tuple[int, int, float]]:
 
 def _trim(text: str, start: int, end: int) -> tuple[int, int]:
     """Take white space, stops and Markdown's emphasis marks off a span's ends."""
-    drop = " \t\n\u3000，。；、：,;:*_`#>"
-    while start < end and text[start] in drop:
+    drop = "，。；、：,;:*_`#>"
+    while start < end and (text[start] in drop or text[start].isspace()):
         start += 1
-    while end > start and text[end - 1] in drop:
+    while end > start and (text[end - 1] in drop or text[end - 1].isspace()):
         end -= 1
     return start, end
 

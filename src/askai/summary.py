@@ -20,11 +20,7 @@ def summarise(article: Article, encoder: Encoder, k: int = 4) -> list[tuple[int,
     article's sentences, with a small premium for standing early.
     """
     text = article.text
-    spans = [
-        (a, b)
-        for a, b in sentences(text)
-        if len(HAN_CHAR.findall(text[a:b])) >= 12 and b - a <= 200 and not _SKIP.match(text[a:b])
-    ][:400]
+    spans = _worth_citing(text)[:400]
     if len(spans) <= k:
         return [_strip(text, a, b) for a, b in spans]
     vectors = encoder.encode_passages([text[a:b] for a, b in spans])
@@ -38,6 +34,19 @@ def summarise(article: Article, encoder: Encoder, k: int = 4) -> list[tuple[int,
         value[chosen] = -np.inf
         chosen.append(int(value.argmax()))
     return [_strip(text, *spans[i]) for i in sorted(chosen)]
+
+
+def _worth_citing(text: str) -> list[tuple[int, int]]:
+    """Sentences of the article's prose; where there is none (a table, English), whatever has words."""
+    every = [(a, b) for a, b in sentences(text) if any(c.isalnum() for c in text[a:b])]
+    prose = [
+        (a, b)
+        for a, b in every
+        if len(HAN_CHAR.findall(text[a:b])) >= 12 and b - a <= 200 and not _SKIP.match(text[a:b])
+    ]
+    # A sentence that the article repeats is cited once.
+    first = {text[a:b].strip(): (a, b) for a, b in reversed(prose or every)}
+    return sorted(first.values())
 
 
 def _strip(text: str, start: int, end: int) -> tuple[int, int]:

@@ -17,7 +17,8 @@ import rjieba
 HAN = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 
 HAN_CHAR = re.compile(f"[{HAN}]")
-_CODE = re.compile(r"[a-z0-9]+(?:[-_.+#/&'][a-z0-9]+)+")
+# Begins only where a run of letters does, and gives nothing back: a long line takes linear time.
+_CODE = re.compile(r"(?<![a-z0-9])[a-z0-9]++(?:[-_.+#/&'][a-z0-9]++)++")
 _RUN = re.compile(f"[{HAN}]+|[a-z0-9]+")
 
 
@@ -32,7 +33,11 @@ def _fold_table() -> dict[int, str]:
             table[code] = folded
     for code in range(ord("A"), ord("Z") + 1):
         table[code] = chr(code).lower()
-    han = [chr(code) for code in (*range(0x3400, 0xA000), *range(0xF900, 0xFB00))]
+    # Half of a character (JSON can spell one) cannot be handed to the segmenter.
+    table |= dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
+    # The characters themselves and what folds into them, such as the radicals that PDFs have.
+    plain = {chr(code) for code in range(0x3400, 0xA000)}
+    han = sorted(plain | {chr(code) for code, folded in table.items() if folded in plain})
     sources = [table.get(ord(char), char) for char in han]
     simplified = opencc.OpenCC("t2s").convert("\n".join(sources)).split("\n")
     for char, simple in zip(han, simplified, strict=True):
@@ -76,13 +81,18 @@ _CLOSERS = "」』”’）》〉】〕］｝)]}\"'＂＇*_~"
 _ENDERS = "。！？!?…"
 _CLAUSE_LIMIT = 160
 _SENTENCE_LIMIT = 280
-_CLAUSE_BREAK = re.compile(r"[；;]")
-_SOFT_BREAK = re.compile(r"[，,、：:\s]")
+_CLAUSE_BREAK = re.compile(r"[；;][」』”’）》]*")
+# Not the comma of 1,299 nor the colon of 12:30 and https:.
+_SOFT_BREAK = re.compile(r"(?:[，、：\s]|[,:](?![0-9A-Za-z/]))[」』”’）》]*")
 
 
 def _is_end(text: str, i: int) -> bool:
     """Whether the character at ``i`` ends a sentence (the caller then takes the marks that follow)."""
     char = text[i]
+    if char in "?!":
+        # Not in https://example.com/?id=3, where letters or digits stand on both sides.
+        around = text[max(0, i - 1) : i], text[i + 1 : i + 2]
+        return not (all(c.isascii() for c in around) and around[1].isalnum() and around[0].strip())
     if char in _ENDERS:
         return True
     if char != ".":
@@ -127,13 +137,26 @@ def _split_long(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
                 yield from _split_long(text, start, match.end())
                 start = match.end()
     while end - start > _SENTENCE_LIMIT:
-        window = text[start + _SENTENCE_LIMIT // 2 : start + _SENTENCE_LIMIT]
-        breaks = [m.end() for m in _SOFT_BREAK.finditer(window)]
-        cut = start + _SENTENCE_LIMIT // 2 + breaks[-1] if breaks else start + _SENTENCE_LIMIT
+        limit = start + _SENTENCE_LIMIT
+        # Some characters more than the limit, so that what follows a break can be looked at.
+        found = _SOFT_BREAK.finditer(text, start + _SENTENCE_LIMIT // 2, min(end, limit + 8))
+        breaks = [match.end() for match in found if match.end() <= limit]
+        cut = breaks[-1] if breaks else _hard_cut(text, start)
         yield start, cut
         start = cut
     if start < end:
         yield start, end
+
+
+def _hard_cut(text: str, start: int) -> int:
+    """Where to cut a run without any break: not inside a code or link, an emoji or before a closer."""
+    for cut in range(start + _SENTENCE_LIMIT, start + _SENTENCE_LIMIT // 2, -1):
+        before, after = text[cut - 1], text[cut]
+        # Marks combine with what stands before; joiners and currency signs with what follows.
+        joined = (before.isascii() and after.isascii()) or unicodedata.category(before) in {"Cf", "Sc"}
+        if not joined and unicodedata.category(after) not in {"Mn", "Me", "Cf"} and after not in _CLOSERS:
+            return cut
+    return start + _SENTENCE_LIMIT
 
 
 def sentences(text: str) -> list[tuple[int, int]]:

@@ -1,0 +1,55 @@
+# askai. `make chat` serves the page, `make test` runs the tests; both set up what they need.
+#   HOST=0.0.0.0 PORT=8000 make chat     another address (one that others reach needs AUTH=user:password)
+#   PYTHON=python3.12 make chat          another interpreter (3.11 or newer)
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 7860
+AUTH ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Pinned versions; the source itself is linked, so that a change needs no second installation.
+INSTALL := $(PIP) install --quiet -c constraints.txt
+
+.PHONY: chat test lint clean help
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n '1,3s/^# //p' $(firstword $(MAKEFILE_LIST))
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "需要 Python 3.11 或更新的版本（可用 PYTHON=python3.12 make chat 指定）。" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "无法建立虚拟环境。Debian/Ubuntu 请先运行：apt-get install python3-venv" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml constraints.txt $(VENV)/.made
+	@echo "安装依赖（第一次约需一两分钟）……"
+	@$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@echo "安装测试工具……"
+	@$(INSTALL) -e '.[dev]'
+	@touch $@
+
+index/CURRENT: | $(VENV)/.installed
+	@$(BIN)/askai build
+
+chat: $(VENV)/.installed | index/CURRENT
+	@exec $(BIN)/askai chat --host $(HOST) --port $(PORT) $(if $(AUTH),--auth '$(AUTH)')
+
+test: $(VENV)/.installed-dev
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+	  command -v google-chrome >/dev/null || \
+	  echo "没有找到 Chromium，浏览器测试会跳过。Debian/Ubuntu 可运行：apt-get install chromium fonts-noto-cjk" >&2
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

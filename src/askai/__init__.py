@@ -1,0 +1,1 @@
+"""Answers questions from local Chinese articles, every answer with verbatim cited excerpts."""

@@ -1,0 +1,171 @@
+"""What people see in a terminal: progress, answers with numbered citations, tables."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from askai.types import Answer, ArticleSummary, BuildReport, Citation, Progress as ReportProgress
+
+_DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_MEASURES = {
+    "retrieval": "检索",
+    "stages": "各阶段",
+    "sentences": "引文",
+    "open": "答案（全库检索）",
+    "open_with_declines": "答案（拒答算错）",
+    "gold_context": "答案（给定原文）",
+}
+
+
+def _console(*, to_stderr: bool = False) -> Console:
+    # Text of articles is never markup, emoji codes or something to colour by guess.
+    return Console(
+        file=sys.stderr if to_stderr else sys.stdout,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def printable(text: str) -> str:
+    """Text without what steers a terminal: control codes and marks that turn the direction of writing."""
+    return "".join(
+        "\ufffd" if c in _DIRECTION or (unicodedata.category(c) == "Cc" and c not in "\n\t") else c
+        for c in text
+    )
+
+
+def as_plain(value: Any) -> dict[str, Any]:
+    """A dataclass as plain data for JSON."""
+    return asdict(value)
+
+
+def write_json(value: Any) -> None:
+    """One JSON value on one line of standard output, flushed."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+@contextmanager
+def progress() -> Iterator[ReportProgress]:
+    """A callback that shows each stage with its counts on standard error."""
+    console = _console(to_stderr=True)
+    if not console.is_terminal:
+        yield _plain_progress
+        return
+    tasks: dict[str, TaskID] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bars:
+
+        def report(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield report
+
+
+def _plain_progress(stage: str, done: int, total: int) -> None:
+    """Into a file or a pipe: a line at each stage's end, and every thousand."""
+    if done >= total or done % 1000 == 0 < done:
+        print(f"{stage} {done}/{total}", file=sys.stderr, flush=True)
+
+
+def show_answer(answer: Answer) -> None:
+    """The answer, then its citations with numbers; the answering words stand out."""
+    console = _console()
+    if answer.understood_as != answer.question:
+        console.print(Text(f"理解为：{printable(answer.understood_as)}", "dim"))
+    console.print(Text(printable(answer.answer), "bold" if answer.status == "answered" else "yellow"))
+    if answer.citations:
+        console.print(Text(f"把握：{answer.confidence:.0%}", "dim"))
+    for citation in answer.citations:
+        console.print()
+        console.print(_citation(citation))
+
+
+def _citation(citation: Citation) -> Text:
+    text = Text(f"[{citation.number}] ", "cyan")
+    text.append(f"《{printable(citation.title)}》", "bold")
+    text.append(f" {printable(citation.path)}（{citation.start}–{citation.end}）\n", "dim")
+    start, end = citation.start, citation.start
+    if citation.span is not None:
+        start, end = citation.span.start, citation.span.end
+    quote = printable(citation.quote)
+    text.append("    " + quote[: start - citation.start])
+    text.append(quote[start - citation.start : end - citation.start], "bold underline green")
+    text.append(quote[end - citation.start :])
+    return text
+
+
+def show_articles(articles: Sequence[ArticleSummary]) -> None:
+    """The list of articles, two lines to each: titles and paths are too wide for a table."""
+    console = _console()
+    for a in articles:
+        line = Text(printable(a.id), "cyan")
+        line.append(f"  《{printable(a.title)}》", "bold")
+        line.append(f"\n    {printable(a.path)} · {a.characters} 字 · {a.passages} 段", "dim")
+        console.print(line)
+    console.print(f"共 {len(articles)} 篇，{sum(a.passages for a in articles)} 段。")
+
+
+def show_report(report: BuildReport, index: Path) -> None:
+    """What a build did; each file that failed with its reason."""
+    console = _console()
+    console.print(
+        f"索引 {index}（{report.generation}）：{report.articles} 篇文章，{report.passages} 段，"
+        f"用时 {report.seconds:.1f} 秒。"
+    )
+    console.print(
+        f"新增 {len(report.added)} 篇，改动 {len(report.changed)} 篇，移除 {len(report.removed)} 篇；"
+        f"沿用 {report.reused_vectors} 段的向量。"
+    )
+    if report.failures:
+        console.print(f"有 {len(report.failures)} 个文件没有读入：")
+    for failure in report.failures:
+        console.print(f"  {printable(failure.path)}：{failure.reason}")
+
+
+def show_evaluation(report: Mapping[str, Any]) -> None:
+    """The report of ``askai eval`` for reading."""
+    console = _console()
+    console.print(
+        f"{report['dataset']}：{report['questions']} 个问题（{report['unanswerable']} 个没有答案），"
+        f"{report['articles']} 篇文章，{report['passages']} 段，建索引 {report['build_seconds']:.1f} 秒。"
+    )
+    for key, name in _MEASURES.items():
+        groups = report.get(key) or {}
+        for stage, measures in groups.items() if key == "stages" else [("", groups)]:
+            console.print(f"{name}{stage and f' {stage}'}：{'，'.join(map(_measure, measures.items()))}")
+    declining = report["declining"]
+    if declining:
+        console.print(
+            f"答与不答：AUROC {declining['auroc']:.3f}（给定原文 {declining['auroc_gold_context']:.3f}），"
+            f"F1 {declining['f1']:.3f}，准确 {declining['precision']:.3f}，召回 {declining['recall']:.3f}"
+        )
+    error, times = report["calibration"], report["latency_ms"]
+    console.print(f"把握的期望校准误差：{error['expected_error']:.3f}（{error['count']} 个问题）")
+    for point in report["risk_coverage"]:
+        asked = f"答最有把握的 {point['coverage']:.0%}（{point['count']} 个）"
+        console.print(f"  {asked}：错 {point['risk']:.1%}")
+    console.print(f"每问用时：p50 {times['p50']:.1f} ms，p95 {times['p95']:.1f} ms")
+
+
+def _measure(item: tuple[str, Mapping[str, Any]]) -> str:
+    name, measure = item
+    if measure["value"] is None:
+        return f"{name} —"
+    counts = f"{measure['count']}/{measure['of']}" if "count" in measure else f"{measure['of']} 问"
+    return f"{name} {measure['value']:.3f}（{counts}）"

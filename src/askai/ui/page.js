@@ -1,0 +1,138 @@
+// Small helpers of the page. Nothing here builds HTML: the server escapes and renders everything.
+(() => {
+  "use strict";
+  const NARROW = 900;
+  document.documentElement.lang = "zh-CN";
+
+  // Enter that picks a candidate of an input method must not send. Gradio does not look at
+  // isComposing, so the key is kept from it while composing and for the Enter that ends it: some
+  // systems end the composition first and then deliver that Enter as an ordinary key.
+  const SAME_KEY_MS = 40;
+  let composing = false;
+  let endedAt = -Infinity;
+  const inText = (event) => event.target instanceof Element && event.target.matches("textarea, input");
+  addEventListener("compositionstart", () => { composing = true; }, true);
+  addEventListener("compositionend", (event) => { composing = false; endedAt = event.timeStamp; }, true);
+  addEventListener("keyup", () => { endedAt = -Infinity; }, true);
+  const hold = (event) => {
+    if (event.key !== "Enter" && event.keyCode !== 13 && event.keyCode !== 229) return;
+    if (!inText(event)) return;
+    const justEnded = event.timeStamp - endedAt < SAME_KEY_MS;
+    if (!(composing || event.isComposing || event.keyCode === 229 || justEnded)) return;
+    event.stopImmediatePropagation();
+    if (justEnded) event.preventDefault();
+  };
+  addEventListener("keydown", hold, true);
+  addEventListener("keypress", hold, true);
+
+  // A file over the limit is stopped here, with words: the server would refuse it in English.
+  const weigh = (event) => {
+    const note = document.querySelector("#too-big .too-big");
+    if (!note || !(event.target instanceof Element) || !event.target.closest("#files")) return;
+    const files = [...(event.type === "drop" ? event.dataTransfer : event.target).files ?? []];
+    note.hidden = !files.some((file) => file.size > Number(note.dataset.most));
+    if (note.hidden) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (event.type === "change") event.target.value = "";
+  };
+  addEventListener("change", weigh, true);
+  addEventListener("drop", weigh, true);
+
+  const copy = async (button) => {
+    const text = button.dataset.text;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      // Without a secure context there is no clipboard API: the old way still works.
+      const area = document.createElement("textarea");
+      area.value = text;
+      document.body.append(area);
+      area.select();
+      document.execCommand("copy");
+      area.remove();
+      button.focus();
+    }
+    const before = button.textContent;
+    button.textContent = "已复制";
+    setTimeout(() => { button.textContent = before; }, 1500);
+  };
+
+  const ask = () => document.querySelector("#question textarea, #question input");
+  const back = () => {
+    document.querySelector("#conversation")?.scrollIntoView({ block: "start" });
+    ask()?.focus();
+  };
+
+  // One listener for all buttons of a component; `trigger` passes the click on to the server.
+  const listen = (element, trigger) => {
+    element.addEventListener("click", (event) => {
+      const button = event.target.closest("button[data-do]");
+      if (!button) return;
+      const { do: what, ...data } = button.dataset;
+      if (what === "copy") copy(button);
+      else if (what === "back") back();
+      else trigger(what, data);
+    });
+  };
+
+  const whenVisible = (find, then, tries = 120) => {
+    const found = find();
+    if (found && found.offsetParent !== null) then(found);
+    else if (tries > 0) requestAnimationFrame(() => whenVisible(find, then, tries - 1));
+  };
+
+  const showLast = (element) => {
+    const last = element.querySelector(".turn:last-child");
+    if (!last) return;
+    const box = element.closest("#conversation");
+    if (box && box.scrollHeight > box.clientHeight + 1 && innerWidth >= NARROW) {
+      box.scrollTop += last.getBoundingClientRect().top - box.getBoundingClientRect().top - 12;
+    } else {
+      last.scrollIntoView({ block: "nearest" });
+    }
+  };
+
+  const showExcerpt = (element) => {
+    whenVisible(() => element.querySelector(".paper"), (paper) => {
+      const mark = paper.querySelector("mark.excerpt");
+      const target = mark ?? paper.querySelector("h2");
+      const box = element.closest("#reader");
+      if (innerWidth < NARROW) (mark ?? paper).scrollIntoView({ block: mark ? "center" : "start" });
+      else if (mark) {
+        const place = mark.getBoundingClientRect();
+        const frame = box.getBoundingClientRect();
+        box.scrollTop += place.top - frame.top - box.clientHeight / 3;
+      } else box.scrollTop = 0;
+      target.setAttribute("tabindex", "-1");
+      target.focus({ preventScroll: true });
+    });
+  };
+
+  const follow = (element, watch, then) => {
+    let before = element.innerHTML;
+    watch("value", () => {
+      if (element.innerHTML === before) return;
+      before = element.innerHTML;
+      requestAnimationFrame(() => then(element));
+    });
+  };
+
+  window.askai = {
+    conversation(element, trigger, watch) {
+      listen(element, trigger);
+      follow(element, watch, showLast);
+    },
+    reader(element, trigger, watch) {
+      listen(element, trigger);
+      follow(element, watch, showExcerpt);
+    },
+    list(element, trigger) {
+      listen(element, trigger);
+      // Gradio names its upload box in English for screen readers.
+      for (const part of document.querySelectorAll("#files button, #files input")) {
+        part.setAttribute("aria-label", "选择或拖入要上传的文章");
+      }
+    },
+  };
+})();
