@@ -67,12 +67,10 @@ def index_of(chosen: Sequence[Article], encoder: Encoder | None = None) -> Index
     return build_index(chosen, encoder or load_encoder())
 
 
-def assistant_of(chosen: Sequence[Article], calibration: Calibration | None = None) -> Assistant:
-    """The parts that ship over an index in memory."""
-    encoder = load_encoder()
-    return Assistant(
-        build_index(chosen, encoder), encoder, default_reader(), calibration or default_calibration()
-    )
+def assistant_of(chosen: Sequence[Article] | Index, calibration: Calibration | None = None) -> Assistant:
+    """The parts that ship over articles, or over an index of them, in memory."""
+    index = chosen if isinstance(chosen, Index) else index_of(chosen)
+    return Assistant(index, load_encoder(), default_reader(), calibration or default_calibration())
 
 
 def whole(chosen: Article, score: float = 1.0) -> Hit:

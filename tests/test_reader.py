@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -58,7 +59,7 @@ def check_reading(reading: Reading, text: str) -> None:
     scores = [score for _, score in reading.spans]
     assert scores == sorted(scores, reverse=True)
     places = sorted((span.start, span.end) for span, _ in reading.spans)
-    assert all(a[1] <= b[0] for a, b in zip(places, places[1:], strict=False)), "spans overlap"
+    assert all(a[1] <= b[0] for a, b in itertools.pairwise(places)), "spans overlap"
 
 
 def assert_alike(one: Reading, other: Reading) -> None:

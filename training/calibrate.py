@@ -144,7 +144,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shared", type=Path, required=True)
     parser.add_argument("--reader", type=Path, default=MODELS / READER)
-    parser.add_argument("--depth", type=int, default=5)
+    parser.add_argument("--depth", type=int, default=3)
     parser.add_argument("--limit", type=int, default=100000)
     parser.add_argument("--dry", action="store_true")
     options = parser.parse_args()

@@ -136,7 +136,9 @@ def save(table: torch.nn.EmbeddingBag, vocabulary: list[str], out: Path) -> None
 
     tokenizer = Tokenizer(WordLevel({u: i for i, u in enumerate(vocabulary)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = WhitespaceSplit()
-    table.weight.data[0] = 0.0  # a unit that was never seen carries no meaning
+    # Next to nothing for a unit never seen: it moves no mean, yet a text of such units has a direction.
+    table.weight.data[0] = 0.0
+    table.weight.data[0, 0] = 1e-3
     weights = table.weight.detach().half().float().numpy()
     model = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=weights), Normalize()])
     model.half().save(str(out), safe_serialization=True)

@@ -35,7 +35,7 @@ from askai.types import (
 READER = "askai-reader-zh"
 MAX_QUESTION = 1000
 CITATIONS = 3
-READ_PASSAGES = 5
+READ_PASSAGES = 3
 RETRY_SECONDS = 10.0
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 
 import yaml
@@ -189,11 +190,10 @@ def find_files(roots: Sequence[Path]) -> Iterator[tuple[Path, str]]:
 
 def _unique(id: str, taken: set[str]) -> str:
     stem = id.rsplit(".", 1)[0]
-    for candidate in (stem, id, *(f"{id}~{n}" for n in range(2, 1_000_000))):
-        if candidate not in taken:
-            taken.add(candidate)
-            return candidate
-    raise InputError(f"同名文章太多：{id}。请改名后再试。")
+    candidates = chain((stem, id), (f"{id}~{n}" for n in count(2)))
+    found = next(candidate for candidate in candidates if candidate not in taken)
+    taken.add(found)
+    return found
 
 
 def load(roots: Sequence[Path]) -> tuple[list[Article], list[Failure]]:

@@ -14,8 +14,8 @@ from askai.types import Encoder, Floats, Hit
 Leg = Literal["fused", "bm25", "dense"]
 
 # Weights of the fusion, chosen on our own development questions (training/README.md has the grid).
-SYNONYM_WEIGHT = 0.25
-DENSE_WEIGHT = 0.5
+SYNONYM_WEIGHT = 0.5
+DENSE_WEIGHT = 1.0
 _POOL = 60
 _DUPLICATE = 0.9
 

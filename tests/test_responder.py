@@ -1,0 +1,334 @@
+"""Readings to cited answers: every citation verifies, no sentence twice, tampering is noticed, calibration."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import example, given, settings, strategies as st
+
+from askai import responder
+from askai.assistant import default_calibration
+from askai.errors import AskaiError
+from askai.responder import Calibration, Candidate, candidates, citations_of, cite, confidence, leading_words
+from askai.types import Article, Hit, Passage, Reading, Span
+from making import HOSTILE_QUESTIONS, HOSTILE_TEXTS, article, articles, assistant_of, check, index_of
+
+ALWAYS = Calibration((9.0, 0.0, 0.0, 0.0, 0.0), 0.5, 0.5, 1.0)
+NEVER = Calibration((-9.0, 0.0, 0.0, 0.0, 0.0), 0.5, 0.5, 1.0)
+ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=()), max_size=50)
+PIECES = st.sampled_from([
+    "马斯克创办了特斯拉。", "“", "”", "。", "！", "？", "\n", "\n\n", "# 标题\n", "- ", "1. ", "| a | b |\n", "```\n", "  ", "\u3000",
+    "3.5", "https://a.b/c?d=e", "v5.2", "\u200b", "\u202e", "👨‍👩‍👧", "\ud800", "é", "㎡", "𠮷", "：", "；", "，", "*", "**", "_", "~",
+    "<b>", "问：谁？\n", "答：我。\n", "A. B. Smith ", "\u2028", "\x0b", "\x1c", "\xa0", "\r", "...", "……", "」", "』",
+])  # fmt: skip
+HOSTILE_TEXT = st.one_of(ANY_TEXT, st.lists(PIECES, max_size=60).map("".join))
+
+
+def reading(
+    chosen: Article, *words: str | tuple[int, int], answers: float = 1.0, passage: tuple[int, int] | None = None
+) -> Reading:
+    """A reading with these words (or places) as spans, best first."""
+    places = [(chosen.text.index(w), chosen.text.index(w) + len(w)) if isinstance(w, str) else w for w in words]
+    spans = tuple((Span(a, b, chosen.text[a:b]), 9.0 - n) for n, (a, b) in enumerate(places))
+    start, end = passage or (0, len(chosen.text))
+    return Reading(Hit(0, Passage(chosen.id, start, end), 1.0), spans, answers)
+
+
+def quotes(chosen: Article, *words: str | tuple[int, int]) -> list[str]:
+    ranked = candidates([reading(chosen, *words)], {chosen.id: chosen}, ALWAYS)
+    return [c.quote for c in citations_of(ranked, {chosen.id: chosen}, 9, answered=True)]
+
+
+# --- whatever the text and the question -------------------------------------------------------------
+
+
+@settings(max_examples=80)
+@given(texts=st.lists(HOSTILE_TEXT, min_size=1, max_size=3), question=HOSTILE_TEXT, k=st.integers(1, 9))
+@example(texts=["。\u2028。"], question="谁", k=3)
+@example(texts=["# 标题\n"], question="标题", k=3)
+def test_every_citation_verifies(texts: list[str], question: str, k: int) -> None:
+    chosen = [a for a in articles(*texts) if a.text.strip()]
+    if not chosen or not question.strip("\0 \n") or not question.split():
+        return
+    known = {a.id: a.text for a in chosen}
+    index = index_of(chosen)
+    for calibration in (ALWAYS, NEVER, default_calibration()):
+        try:
+            given_answer = assistant_of(index, calibration).ask(question, top_k=k)
+        except AskaiError as error:
+            assert "问题是空的" in str(error)
+            continue
+        check(given_answer, known)
+        assert len(given_answer.citations) <= max(k, 4)
+        if given_answer.status == "answered" and given_answer.citations and given_answer.citations[0].span:
+            assert given_answer.answer.startswith(given_answer.citations[0].span.text)
+        if given_answer.status == "not_found":
+            assert given_answer.answer.startswith(responder.NOT_FOUND)
+            assert all(c.span is None for c in given_answer.citations)
+
+
+@pytest.mark.parametrize("name", HOSTILE_TEXTS)
+def test_hostile_articles(name: str) -> None:
+    chosen = articles(HOSTILE_TEXTS[name], "白石灯塔建于1887年，由匠人周怀远主持修建。")
+    known = {a.id: a.text for a in chosen}
+    index = index_of(chosen)
+    for calibration in (ALWAYS, NEVER):
+        asked = assistant_of(index, calibration)
+        for question in ("姓名是什么？", "灯塔是谁修建的？", HOSTILE_TEXTS[name][:40].strip("\0") or "？", "总结一下《样文0》"):
+            try:
+                check(asked.ask(question, top_k=9), known)
+            except AskaiError as error:
+                assert "问题是空的" in str(error), error
+
+
+@pytest.mark.parametrize("question", [q for q in HOSTILE_QUESTIONS if q.strip()])
+def test_hostile_questions(question: str) -> None:
+    chosen = articles("示例产品的标准版售价 699 元。", "白石灯塔建于1887年。")
+    asked = assistant_of(chosen, ALWAYS).ask(question)
+    check(asked, {a.id: a.text for a in chosen})
+    assert asked.question.encode("utf-8")
+
+
+@settings(max_examples=80)
+@given(text=HOSTILE_TEXT, data=st.data())
+def test_any_span_of_any_reader(text: str, data: st.DataObject) -> None:
+    """Another reader may find its spans anywhere in its passages, and passages may overlap."""
+    chosen = article(text)
+    if not text.strip():
+        return
+    place = st.tuples(st.integers(0, len(text)), st.integers(0, len(text))).map(sorted)
+    readings = []
+    for passage in data.draw(st.lists(place.filter(lambda p: p[0] < p[1]), max_size=3)):
+        begin, end = passage
+        spans = [
+            (begin + a, begin + b)
+            for a, b in data.draw(
+                st.lists(st.tuples(st.integers(0, end - begin), st.integers(0, end - begin)), max_size=5)
+            )
+            if a < b and text[begin + a : begin + b].strip()
+        ]
+        readings.append(reading(chosen, *spans, passage=(begin, end)))
+    ranked = candidates(readings, {chosen.id: chosen}, ALWAYS)
+    assert [c.score for c in ranked] == sorted((c.score for c in ranked), reverse=True)
+    cited = citations_of(ranked, {chosen.id: chosen}, 9, answered=True)
+    ends: list[tuple[int, int]] = []
+    for number, c in enumerate(cited, 1):
+        assert c.number == number
+        assert text[c.start : c.end] == c.quote
+        assert c.quote.strip()
+        assert c.span is not None
+        assert text[c.span.start : c.span.end] == c.span.text
+        assert c.start <= c.span.start < c.span.end <= c.end
+        assert all(c.end <= a or b <= c.start for a, b in ends)
+        ends.append((c.start, c.end))
+
+
+# --- what is cited ----------------------------------------------------------------------------------
+
+NEWS = "马斯克在2003年入股特斯拉。他说：“机器人会改变世界！”股价随后涨了3.5%，到￥1,299才停。\n\n第二段在这里。"
+
+
+@pytest.mark.parametrize(
+    ("words", "quote"),
+    [
+        ("2003年", "马斯克在2003年入股特斯拉。"),
+        ("改变世界", "他说：“机器人会改变世界！”"),
+        ("3.5%", "股价随后涨了3.5%，到￥1,299才停。"),
+        ("第二段", "第二段在这里。"),
+        ("特斯拉。他说", "马斯克在2003年入股特斯拉。他说：“机器人会改变世界！”"),
+    ],
+)
+def test_whole_sentences_are_cited(words: str, quote: str) -> None:
+    assert quotes(article(NEWS), words) == [quote]
+
+
+def test_list_marks_are_left_out() -> None:
+    chosen = article("步骤如下：\n\n1. 先关机。\n2. 再取出色带。\n- 轻拿轻放。\n> 引用的话。\n")
+    for words, quote in (("关机", "先关机。"), ("色带", "再取出色带。"), ("轻放", "轻拿轻放。"), ("引用", "引用的话。")):
+        assert quotes(chosen, words) == [quote]
+
+
+def test_headings_are_not_cited() -> None:
+    chosen = article("# 灯塔的高度\n\n塔高31米。\n")
+    assert quotes(chosen, "灯塔的高度") == []
+    assert quotes(chosen, "31米") == ["塔高31米。"]
+
+
+def test_one_sentence_is_cited_once() -> None:
+    chosen = article(NEWS)
+    assert quotes(chosen, "马斯克", "2003年", "特斯拉") == ["马斯克在2003年入股特斯拉。"]
+
+
+def test_sentence_found_in_two_passages_is_cited_once() -> None:
+    chosen = article(NEWS)
+    readings = [
+        reading(chosen, "2003年", passage=(0, 20)),
+        reading(chosen, "特斯拉", passage=(0, len(NEWS))),
+        reading(chosen, "特斯拉。他说", passage=(0, len(NEWS))),
+    ]
+    ranked = candidates(readings, {chosen.id: chosen}, ALWAYS)
+    places = sorted((c.start, c.end) for c in ranked)
+    assert all(a[1] <= b[0] for a, b in itertools.pairwise(places))
+
+
+def test_same_words_in_two_articles_are_cited_once() -> None:
+    one, two, other = articles("塔高31米。", "塔高31米。", "灯塔高三十一米。")
+    known = {a.id: a for a in (one, two, other)}
+    ranked = candidates([reading(one, "31米"), reading(two, "31米"), reading(other, "三十一米")], known, ALWAYS)
+    cited = citations_of(ranked, known, 9, answered=True)
+    assert [c.quote for c in cited] == ["塔高31米。", "灯塔高三十一米。"]
+    assert [c.number for c in cited] == [1, 2]
+
+
+def test_every_article_that_answers_is_cited() -> None:
+    chosen = articles("塔高31米。", "这座塔有31米。", "据说塔高31米左右。")
+    known = {a.id: a for a in chosen}
+    cited = citations_of(candidates([reading(a, "31米") for a in chosen], known, ALWAYS), known, 3, answered=True)
+    assert [c.article_id for c in cited] == [a.id for a in chosen]
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 10])
+def test_no_more_than_asked_for(k: int) -> None:
+    chosen = article("".join(f"第{n}号塔高{n}米。" for n in range(10, 16)))
+    ranked = candidates([reading(chosen, *(f"{n}米" for n in range(10, 16)))], {chosen.id: chosen}, ALWAYS)
+    cited = citations_of(ranked, {chosen.id: chosen}, k, answered=True)
+    assert len(cited) == min(k, 6)
+    assert [c.number for c in cited] == list(range(1, len(cited) + 1))
+
+
+def test_excerpts_of_a_declined_answer_have_no_span() -> None:
+    chosen = article(NEWS)
+    ranked = candidates([reading(chosen, "2003年")], {chosen.id: chosen}, NEVER)
+    (cited,) = citations_of(ranked, {chosen.id: chosen}, 3, answered=False)
+    assert cited.span is None
+    assert cited.quote == "马斯克在2003年入股特斯拉。"
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [("塔有哪些高度？", "10米；11米；12米"), ("塔高多少？", "10米")],
+)
+def test_lists_lead_with_all_spans(question: str, expected: str) -> None:
+    chosen = article("甲塔高10米。乙塔高11米。丙塔高12米。")
+    ranked = candidates([reading(chosen, "10米", "11米", "12米")], {chosen.id: chosen}, ALWAYS)
+    assert leading_words(question, citations_of(ranked, {chosen.id: chosen}, 3, answered=True)) == expected
+
+
+def test_leading_words_of_nothing() -> None:
+    assert leading_words("谁？", []) == ""
+    assert responder.not_found_text([]) == responder.NOT_FOUND
+
+
+# --- tampering --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [(0, 0), (5, 3), (-1, 4), (0, 10_000), (3, 9_999), (10_000, 10_001), (-5, -1)]
+)
+def test_a_place_outside_the_article_is_refused(start: int, end: int) -> None:
+    with pytest.raises(AskaiError, match=r"引文位置不对.*askai build"):
+        cite(article(NEWS), 1, start, end, None, 0.5)
+
+
+def test_a_blank_excerpt_is_refused() -> None:
+    with pytest.raises(AskaiError, match="引文位置不对"):
+        cite(article("甲。 \n\u3000\n乙。"), 1, 2, 6, None, 0.5)
+
+
+@pytest.mark.parametrize(
+    "span",
+    [
+        Span(4, 9, "2004年"),
+        Span(4, 8, "2003年"),
+        Span(3, 8, "2003年"),
+        Span(4, 4, ""),
+        Span(9, 4, ""),
+        Span(20, 22, NEWS[20:22]),
+        Span(-9, -4, "2003年"),
+        Span(4, 99, "2003年"),
+    ],
+)
+def test_a_tampered_span_is_refused(span: Span) -> None:
+    chosen = article(NEWS)
+    end = NEWS.index("。") + 1
+    good = cite(chosen, 1, 0, end, Span(4, 9, "2003年"), 0.5)
+    assert good.span == Span(4, 9, "2003年")
+    with pytest.raises(AskaiError, match=r"答案位置不对.*askai build"):
+        cite(chosen, 1, 0, end, span, 0.5)
+
+
+def test_an_article_changed_under_a_reading_is_noticed() -> None:
+    chosen = article(NEWS)
+    ranked = candidates([reading(chosen, "2003年")], {chosen.id: chosen}, ALWAYS)
+    changed = replace(chosen, text=NEWS.replace("2003", "2013"))
+    with pytest.raises(AskaiError, match="答案位置不对"):
+        citations_of(ranked, {chosen.id: changed}, 3, answered=True)
+
+
+# --- calibration ------------------------------------------------------------------------------------
+
+FINITE = st.floats(-50, 50)
+
+
+def candidate(score: float = 1.0, span: float = 1.0, answers: float = 1.0, retrieval: float = 1.0) -> Candidate:
+    return Candidate("a", 0, 5, Span(0, 2, "甲乙"), score, span, answers, retrieval)
+
+
+@given(weights=st.tuples(FINITE, FINITE, FINITE, FINITE, FINITE), one=FINITE, other=FINITE, name=st.sampled_from(["span_score", "answers", "retrieval"]))
+def test_confidence_is_monotone(
+    weights: tuple[float, ...], one: float, other: float, name: str
+) -> None:
+    """In each signal confidence rises or falls as its weight says, and it is always a probability."""
+    calibration = Calibration(weights, 0.5, 0.5, 1.0)
+    place = {"span_score": 1, "answers": 2, "retrieval": 3}[name]
+    low, high = sorted((one, other))
+    less = confidence([replace(candidate(), **{name: low})], calibration)
+    more = confidence([replace(candidate(), **{name: high})], calibration)
+    assert 0 < less < 1
+    assert 0 < more < 1
+    if weights[place] >= 0:
+        assert less <= more
+    else:
+        assert less >= more
+
+
+@given(first=FINITE, second=FINITE, third=FINITE)
+def test_confidence_grows_with_the_margin(first: float, second: float, third: float) -> None:
+    calibration = Calibration((0.0, 0.0, 0.0, 0.0, 1.0), 0.5, 0.5, 1.0)
+    low, middle, high = sorted((first, second, third))
+    near = confidence([candidate(high), candidate(middle)], calibration)
+    far = confidence([candidate(high), candidate(low)], calibration)
+    assert near <= far
+
+
+def test_no_candidate_no_confidence() -> None:
+    assert confidence([], ALWAYS) == 0.0
+
+
+@pytest.mark.parametrize("extreme", [1e9, -1e9])
+def test_extreme_scores_stay_probabilities(extreme: float) -> None:
+    sure = confidence([candidate(extreme, extreme, extreme, extreme)], Calibration((1.0,) * 5, 0.5, 0.5, 1.0))
+    assert 0.0 <= sure <= 1.0
+    chosen = article(NEWS)
+    best = replace(candidates([reading(chosen, "2003年")], {chosen.id: chosen}, ALWAYS)[0], score=extreme)
+    (cited,) = citations_of([best], {chosen.id: chosen}, 1, answered=True)
+    assert 0.0 <= cited.score <= 1.0
+
+
+def test_calibration_that_ships() -> None:
+    """A better span, passage or hit never makes the reply less sure."""
+    calibration = default_calibration()
+    assert len(calibration.confidence) == 5
+    assert all(math.isfinite(weight) for weight in calibration.confidence)
+    assert 0.0 < calibration.threshold < 1.0
+    assert all(weight >= 0 for weight in calibration.confidence[1:])
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.3, 0.5, 0.999, 1.0])
+def test_threshold_decides_between_answering_and_declining(threshold: float) -> None:
+    chosen = articles("示例产品的标准版售价 699 元。")
+    asked = assistant_of(chosen, replace(default_calibration(), threshold=threshold)).ask("标准版多少钱？")
+    assert (asked.status == "answered") == (asked.confidence >= threshold)
