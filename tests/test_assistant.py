@@ -118,11 +118,21 @@ def test_open_of_nothing(tmp_path: Path) -> None:
 
 
 def test_build_of_nothing(tmp_path: Path) -> None:
-    for root in (tmp_path / "none", tmp_path):
+    (tmp_path / "empty").mkdir()
+    for root in (tmp_path / "none", tmp_path / "empty", tmp_path):
         with pytest.raises(InputError):
             Assistant.build([root], tmp_path / "index")
     with pytest.raises(IndexMissing):
         Assistant.open(tmp_path / "index")
+
+
+def test_index_below_the_articles_is_not_read(corpus: Path) -> None:
+    """As with ``askai build .``: no file of the index is an article, nor one that failed."""
+    for _ in range(2):
+        assistant, report = Assistant.build([corpus], corpus / "index")
+        (corpus / "index" / "README.md").write_text("关于这个文件夹。", "utf-8")
+        assert report.failures == ()
+        assert {a.id for a in assistant.articles()} == set(TEXTS)
 
 
 def test_failed_rebuild_leaves_the_answers(index: Path, corpus: Path) -> None:
@@ -139,7 +149,7 @@ def test_failed_rebuild_leaves_the_answers(index: Path, corpus: Path) -> None:
 
 
 def test_rebuild_needs_a_folder(ready: Assistant, corpus: Path) -> None:
-    with pytest.raises(InputError, match="Assistant.open"):
+    with pytest.raises(InputError, match=r"Assistant\.open"):
         ready.rebuild([corpus])
 
 
@@ -330,7 +340,7 @@ def in_threads(n: int, work: Callable[[int], None], until: Callable[[], None]) -
         while not over.is_set() and not errors:
             try:
                 work(number)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001: raised again in the test's own thread
                 errors.append(error)
 
     threads = [threading.Thread(target=loop, args=(n,)) for n in range(n)]

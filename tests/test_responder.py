@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
+import unicodedata
 from dataclasses import replace
 
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from askai import responder
-from askai.assistant import default_calibration
-from askai.errors import AskaiError
+from askai.assistant import Assistant, default_calibration
+from askai.errors import AskaiError, InputError
 from askai.responder import Calibration, Candidate, candidates, citations_of, cite, confidence, leading_words
-from askai.types import Article, Hit, Passage, Reading, Span
+from askai.types import Answer, Article, Hit, Passage, Reading, Span
 from making import HOSTILE_QUESTIONS, HOSTILE_TEXTS, article, articles, assistant_of, check, index_of
 
 ALWAYS = Calibration((9.0, 0.0, 0.0, 0.0, 0.0), 0.5, 0.5, 1.0)
@@ -42,24 +43,31 @@ def quotes(chosen: Article, *words: str | tuple[int, int]) -> list[str]:
     return [c.quote for c in citations_of(ranked, {chosen.id: chosen}, 9, answered=True)]
 
 
+def asked(assistant: Assistant, question: str, k: int) -> Answer | None:
+    """The answer; None where the question holds nothing but white space and control characters."""
+    if all(c.isspace() or unicodedata.category(c) == "Cc" for c in question):
+        with pytest.raises(InputError, match="问题是空的"):
+            assistant.ask(question, top_k=k)
+        return None
+    return assistant.ask(question, top_k=k)
+
+
 # --- whatever the text and the question -------------------------------------------------------------
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(texts=st.lists(HOSTILE_TEXT, min_size=1, max_size=3), question=HOSTILE_TEXT, k=st.integers(1, 9))
 @example(texts=["。\u2028。"], question="谁", k=3)
 @example(texts=["# 标题\n"], question="标题", k=3)
 def test_every_citation_verifies(texts: list[str], question: str, k: int) -> None:
     chosen = [a for a in articles(*texts) if a.text.strip()]
-    if not chosen or not question.strip("\0 \n") or not question.split():
-        return
+    if len(question) > 1000:
+        question = question[:1000]
     known = {a.id: a.text for a in chosen}
     index = index_of(chosen)
     for calibration in (ALWAYS, NEVER, default_calibration()):
-        try:
-            given_answer = assistant_of(index, calibration).ask(question, top_k=k)
-        except AskaiError as error:
-            assert "问题是空的" in str(error)
+        given_answer = asked(assistant_of(index, calibration), question, k)
+        if given_answer is None:
             continue
         check(given_answer, known)
         assert len(given_answer.citations) <= max(k, 4)
@@ -76,20 +84,19 @@ def test_hostile_articles(name: str) -> None:
     known = {a.id: a.text for a in chosen}
     index = index_of(chosen)
     for calibration in (ALWAYS, NEVER):
-        asked = assistant_of(index, calibration)
-        for question in ("姓名是什么？", "灯塔是谁修建的？", HOSTILE_TEXTS[name][:40].strip("\0") or "？", "总结一下《样文0》"):
-            try:
-                check(asked.ask(question, top_k=9), known)
-            except AskaiError as error:
-                assert "问题是空的" in str(error), error
+        assistant = assistant_of(index, calibration)
+        for question in ("姓名是什么？", "灯塔是谁修建的？", HOSTILE_TEXTS[name][:40], "总结一下《样文0》"):
+            given_answer = asked(assistant, question, 9)
+            if given_answer is not None:
+                check(given_answer, known)
 
 
 @pytest.mark.parametrize("question", [q for q in HOSTILE_QUESTIONS if q.strip()])
 def test_hostile_questions(question: str) -> None:
     chosen = articles("示例产品的标准版售价 699 元。", "白石灯塔建于1887年。")
-    asked = assistant_of(chosen, ALWAYS).ask(question)
-    check(asked, {a.id: a.text for a in chosen})
-    assert asked.question.encode("utf-8")
+    given_answer = assistant_of(chosen, ALWAYS).ask(question)
+    check(given_answer, {a.id: a.text for a in chosen})
+    assert given_answer.question.encode("utf-8")
 
 
 @settings(max_examples=80)
@@ -277,16 +284,17 @@ def candidate(score: float = 1.0, span: float = 1.0, answers: float = 1.0, retri
     return Candidate("a", 0, 5, Span(0, 2, "甲乙"), score, span, answers, retrieval)
 
 
-@given(weights=st.tuples(FINITE, FINITE, FINITE, FINITE, FINITE), one=FINITE, other=FINITE, name=st.sampled_from(["span_score", "answers", "retrieval"]))
+@given(weights=st.tuples(FINITE, FINITE, FINITE, FINITE, FINITE), one=FINITE, other=FINITE, name=st.sampled_from(["span", "answers", "retrieval"]))
 def test_confidence_is_monotone(
     weights: tuple[float, ...], one: float, other: float, name: str
 ) -> None:
     """In each signal confidence rises or falls as its weight says, and it is always a probability."""
     calibration = Calibration(weights, 0.5, 0.5, 1.0)
-    place = {"span_score": 1, "answers": 2, "retrieval": 3}[name]
+    place = {"span": 1, "answers": 2, "retrieval": 3}[name]
     low, high = sorted((one, other))
-    less = confidence([replace(candidate(), **{name: low})], calibration)
-    more = confidence([replace(candidate(), **{name: high})], calibration)
+    less, more = (
+        confidence([candidate(**{name: value})], calibration) for value in (low, high)
+    )
     assert 0 < less < 1
     assert 0 < more < 1
     if weights[place] >= 0:
@@ -330,5 +338,6 @@ def test_calibration_that_ships() -> None:
 @pytest.mark.parametrize("threshold", [0.0, 0.3, 0.5, 0.999, 1.0])
 def test_threshold_decides_between_answering_and_declining(threshold: float) -> None:
     chosen = articles("示例产品的标准版售价 699 元。")
-    asked = assistant_of(chosen, replace(default_calibration(), threshold=threshold)).ask("标准版多少钱？")
-    assert (asked.status == "answered") == (asked.confidence >= threshold)
+    calibration = replace(default_calibration(), threshold=threshold)
+    given_answer = assistant_of(chosen, calibration).ask("标准版多少钱？")
+    assert (given_answer.status == "answered") == (given_answer.confidence >= threshold)

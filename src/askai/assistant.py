@@ -275,7 +275,7 @@ def _build(
     with store.writing(folder):
         if progress:
             progress("读取文章", 0, 1)
-        articles, failures = corpus.load(roots)
+        articles, failures = corpus.load(roots, folder)
         if not articles:
             reasons = "；".join(f"{f.path}：{f.reason}" for f in failures[:5])
             where = "、".join(str(r) for r in roots)

@@ -196,12 +196,18 @@ def _unique(id: str, taken: set[str]) -> str:
     return found
 
 
-def load(roots: Sequence[Path]) -> tuple[list[Article], list[Failure]]:
-    """Read every article below the roots; a bad file is reported and does not stop the others."""
+def load(roots: Sequence[Path], index: Path | None = None) -> tuple[list[Article], list[Failure]]:
+    """Read every article below the roots; a bad file is reported and does not stop the others.
+
+    What lies in the ``index`` folder is ours and no article, should it be below a root.
+    """
     articles: list[Article] = []
     failures: list[Failure] = []
     taken: set[str] = set()
+    ours = index.resolve() if index else None
     for path, id in find_files(roots):
+        if ours and path.resolve().is_relative_to(ours):
+            continue
         if path.suffix.lower() not in SUFFIXES:
             failures.append(Failure(readable(path.as_posix()), "格式不支持：目前读取 .txt 和 .md。请转换后再放入。"))
             continue

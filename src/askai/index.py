@@ -3,7 +3,7 @@
     index/CURRENT               name of the generation that serves
     index/gen-000007/           manifest.json, articles.jsonl, headings.json, passages.npy,
                                 digests.npy, vectors.faiss, lexical/
-    index/writer.lock           held by the one process that writes
+    index/writer.lock           held by the one process that writes; writer.txt says which
 
 A generation is never changed once ``CURRENT`` names it; readers keep theirs in memory. Nothing is
 unpickled.
