@@ -34,7 +34,7 @@ class NeuralReader:
             self._session = onnxruntime.InferenceSession(
                 (folder / "model.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # noqa: BLE001: the errors of ONNX Runtime have no base of their own
+        except Exception as error:  # noqa: BLE001 (ONNX Runtime's errors share no base)
             raise ModelError(f"阅读模型 {folder} 缺文件或已损坏（{error}）。请重新安装 askai。") from error
 
     def read(
