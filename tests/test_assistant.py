@@ -340,7 +340,7 @@ def in_threads(n: int, work: Callable[[int], None], until: Callable[[], None]) -
         while not over.is_set() and not errors:
             try:
                 work(number)
-            except BaseException as error:  # noqa: BLE001 (raised again in the test's own thread)
+            except BaseException as error:  # raised again in the test's own thread
                 errors.append(error)
 
     threads = [threading.Thread(target=loop, args=(n,)) for n in range(n)]

@@ -34,7 +34,7 @@ class NeuralReader:
             self._session = onnxruntime.InferenceSession(
                 (folder / "model.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # noqa: BLE001 (ONNX Runtime's errors share no base)
+        except (OSError, ValueError, KeyError, RuntimeError, *_load_errors()) as error:
             raise ModelError(f"阅读模型 {folder} 缺文件或已损坏（{error}）。请重新安装 askai。") from error
 
     def read(
@@ -75,6 +75,13 @@ class NeuralReader:
             },
         )
         return cast(tuple[Floats, Floats, Floats], tuple(outputs))
+
+
+def _load_errors() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises for a file that is no model; the classes share no base of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    return (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NoModel)
 
 
 def _best_spans(start: Floats, end: Floats) -> list[tuple[int, int, float]]:
