@@ -34,7 +34,7 @@ class NeuralReader:
             self._session = onnxruntime.InferenceSession(
                 (folder / "model.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
             )
-        except (OSError, ValueError, KeyError, RuntimeError, *_load_errors()) as error:
+        except _load_errors() as error:
             raise ModelError(f"阅读模型 {folder} 缺文件或已损坏（{error}）。请重新安装 askai。") from error
 
     def read(
@@ -78,10 +78,13 @@ class NeuralReader:
 
 
 def _load_errors() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises for a file that is no model; the classes share no base of their own."""
+    """What a missing or damaged file can raise; ONNX Runtime's classes share no base of their own."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
-    return (state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NoModel)
+    plain = (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError)
+    return (
+        *plain, state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NoModel,
+    )
 
 
 def _best_spans(start: Floats, end: Floats) -> list[tuple[int, int, float]]:
