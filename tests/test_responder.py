@@ -55,7 +55,7 @@ def asked(assistant: Assistant, question: str, k: int) -> Answer | None:
 # --- whatever the text and the question -------------------------------------------------------------
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(texts=st.lists(HOSTILE_TEXT, min_size=1, max_size=3), question=HOSTILE_TEXT, k=st.integers(1, 9))
 @example(texts=["。\u2028。"], question="谁", k=3)
 @example(texts=["# 标题\n"], question="标题", k=3)
@@ -99,7 +99,7 @@ def test_hostile_questions(question: str) -> None:
     assert given_answer.question.encode("utf-8")
 
 
-@settings(max_examples=80)
+@settings(max_examples=60)
 @given(text=HOSTILE_TEXT, data=st.data())
 def test_any_span_of_any_reader(text: str, data: st.DataObject) -> None:
     """Another reader may find its spans anywhere in its passages, and passages may overlap."""

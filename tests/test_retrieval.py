@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from askai.encoder import load_encoder
 from askai.index import Index
@@ -174,6 +174,7 @@ def test_odd_questions(index: Index, question: str) -> None:
         assert np.isfinite([hit.score for hit in hits]).all()
 
 
+@settings(max_examples=40)
 @given(question=st.text(alphabet=st.characters(exclude_categories=()), max_size=60))
 def test_any_question(index: Index, question: str) -> None:
     hits = retrieve(index, load_encoder(), question)
