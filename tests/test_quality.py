@@ -20,11 +20,7 @@ QUESTIONS = [
     ("谁在主导 Vibes 项目？", "meta-vibes-versus-sora-2", "弗里德曼"),
     ("Meta 花了多少钱把 Alexandr Wang 招来？", "meta-msl-talent-war", "143 亿美元"),
     ("奥尔特曼什么时候宣布进入红色警戒？", "openai-code-red-google-return", "2025 年 12 月 1 日"),
-    # The reader of this release prefers "最大的实用视场" and misses the figure; a better one must not.
-    pytest.param(
-        "Aura 眼镜的视场角有多大？", "xreal-aura-android-xr", "70°",
-        marks=pytest.mark.xfail(strict=False, reason="known miss of the first reader"),
-    ),
+    ("Aura 眼镜的视场角有多大？", "xreal-aura-android-xr", "70°"),
     ("什么是知识蒸馏？", "meta-avocado-model", "教师模型"),
     ("北投石是谁发现的？", "beitou-hot-spring-guide", "岡本要八郎"),
     ("邗沟是哪一年开凿的？", "grand-canal-history", "公元前 486 年"),
@@ -36,6 +32,8 @@ QUESTIONS = [
     ("马斯克预言全球经济会扩大多少倍？", "musk-optimus-vision", "十倍"),
     ("Gemini 3 访谈里说 20 年后大语言模型架构会怎样？", "gemini-3-kavukcuoglu-interview", "淘汰"),
 ]
+# The reader of this release prefers "最大的实用视场" and misses the figure; a better one must not.
+KNOWN_MISSES = {"Aura 眼镜的视场角有多大？"}
 FOLLOW_UPS = [
     ("谁在主导 Vibes 项目？", "他以前担任过哪家公司的首席执行官？", "GitHub"),
     ("Vibes 是哪天公布的？", "那 Sora 2 呢？", "9 月 30 日"),
@@ -50,8 +48,10 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Assistant:
 
 @pytest.mark.parametrize(("question", "article", "words"), QUESTIONS)
 def test_question_is_answered_from_its_article(
-    shipped: Assistant, question: str, article: str, words: str
+    shipped: Assistant, request: pytest.FixtureRequest, question: str, article: str, words: str
 ) -> None:
+    if question in KNOWN_MISSES:
+        request.applymarker(pytest.mark.xfail(strict=False, reason="known miss of the first reader"))
     answer = shipped.ask(question)
     check(answer, {a.id: shipped.article(a.id).text for a in shipped.articles()})
     assert answer.status == "answered"
