@@ -1,8 +1,8 @@
 """Fit how scores are combined and become a probability: ``python training/calibrate.py --shared ../shared``.
 
 Uses the questions of the passages held out from training, never an evaluation set. The passages
-are put into pools of 16 articles with a few that no question is about, as a person's own folder
-would be; half of them choose the weights, the other half are reported. Writes
+are put into pools of 16 articles, as a person's own folder would be; half of them choose the
+weights fitted here, the other half are reported (the weights of the fusion had seen both). Writes
 ``calibration.json`` beside the reader.
 """
 
@@ -21,7 +21,7 @@ from sklearn.linear_model import LogisticRegression
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "src"), str(HERE)]
 
-from askai import responder, retrieval  # noqa: E402
+from askai import metrics, responder, retrieval  # noqa: E402
 from askai.assistant import READER  # noqa: E402
 from askai.encoder import MODELS, load_encoder  # noqa: E402
 from askai.index import build_index  # noqa: E402
@@ -95,8 +95,8 @@ def quality(found: list[Case], calibration: Calibration) -> dict[str, float]:
         one += right(case, ranked[0]) if ranked else 0
         three += any(right(case, c) for c in ranked[:3])
         exact += bool(ranked) and ranked[0].span.text == case.question.answer
-    auroc = float(np.mean([np.mean(np.array(yes) > v) + 0.5 * np.mean(np.array(yes) == v) for v in no]))
-    return {"n": n, "hit1": one / n, "hit3": three / n, "exact": exact / n, "recall5": recalled / n, "auroc": auroc}
+    area = metrics.auroc([*yes, *no], [True] * len(yes) + [False] * len(no))
+    return {"n": n, "hit1": one / n, "hit3": three / n, "exact": exact / n, "recall5": recalled / n, "auroc": area or 0.0}
 
 
 def fit(found: list[Case], answers: float, retrieved: float) -> Calibration:
@@ -112,21 +112,14 @@ def fit(found: list[Case], answers: float, retrieved: float) -> Calibration:
     return Calibration(weights, 0.5, answers, retrieved)
 
 
-def reliability(found: list[Case], calibration: Calibration) -> tuple[list[tuple[float, float, int]], float]:
-    """Bins of (mean confidence, share right, count) and the expected calibration error."""
+def reliability(found: list[Case], calibration: Calibration) -> tuple[float, list[dict[str, float]]]:
+    """Expected calibration error, and its bins."""
     points = []
     for case in found:
         ranked = responder.candidates(case.readings, case.articles, calibration)
         if ranked:
             points.append((responder.confidence(ranked, calibration), right(case, ranked[0])))
-    bins, error = [], 0.0
-    for low in np.arange(0, 1, 0.1):
-        inside = [(p, r) for p, r in points if low <= p < low + 0.1 or (low > 0.85 and p == 1.0)]
-        if inside:
-            mean, share = float(np.mean([p for p, _ in inside])), float(np.mean([r for _, r in inside]))
-            bins.append((mean, share, len(inside)))
-            error += abs(mean - share) * len(inside) / len(points)
-    return bins, error
+    return metrics.calibration([p for p, _ in points], [r for _, r in points])
 
 
 def choose_threshold(found: list[Case], calibration: Calibration) -> float:
@@ -162,9 +155,10 @@ def main() -> None:
     calibration = Calibration(calibration.confidence, threshold, *weights)
     print("chosen on", {k: round(v, 3) for k, v in quality(half, calibration).items()})
     print("held apart", {k: round(v, 3) for k, v in quality(other, calibration).items()})
-    bins, error = reliability(other, calibration)
+    error, bins = reliability(other, calibration)
     print("expected calibration error", round(error, 3))
-    print(*(f"  confidence {a:.2f} right {b:.2f} of {n}" for a, b, n in bins), sep="\n")
+    for each in bins:
+        print(f"  confidence {each['confidence']:.2f} right {each['accuracy']:.2f} of {each['count']}")
     out = {
         "confidence": [round(w, 4) for w in calibration.confidence],
         "threshold": threshold,

@@ -27,7 +27,12 @@ _INSTRUCTIONS = {"bge-small-zh": _BGE_ZH, "bge-base-zh": _BGE_ZH, "bge-large-zh"
 def bag(text: str) -> list[str]:
     """The units that the static encoder averages: keyword units and every Han character."""
     folded = fold(text)
-    return [*units(folded), *HAN_CHAR.findall(folded)]
+    return with_characters(list(units(folded)), folded)
+
+
+def with_characters(keywords: Sequence[str], folded: str) -> list[str]:
+    """The keyword units of a folded text and its Han characters."""
+    return [*keywords, *HAN_CHAR.findall(folded)]
 
 
 class StaticEncoder:

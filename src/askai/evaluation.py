@@ -149,9 +149,8 @@ class Evaluator:
         return [*(reading.hit for reading in ranked), *hits[READ_PASSAGES:]]
 
     def _worth(self, reading: Reading) -> float:
-        ours = self._calibration
         best = max((score for _, score in reading.spans), default=-100.0)
-        return best + ours.answers_weight * reading.answers + ours.retrieval_weight * reading.hit.score
+        return best + responder.bonus(reading, self._calibration)
 
     def _given(self, example: Example, hits: Sequence[Hit]) -> list[Reading]:
         """Readings of the question's own context, with the scores of the search where it was found."""

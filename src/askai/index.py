@@ -26,12 +26,12 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from askai.encoder import StaticEncoder
+from askai.encoder import StaticEncoder, with_characters
 from askai.errors import AskaiError, IndexBusy, IndexDamaged, IndexMismatch, IndexMissing
 from askai.lexical import LexicalIndex
 from askai.passages import PARAMETERS, split
 from askai.stores.faiss_store import FaissStore
-from askai.text import HAN_CHAR, fold, units
+from askai.text import fold, units
 from askai.types import Article, Encoder, Failure, Floats, Passage, Progress
 
 FORMAT = 1
@@ -97,7 +97,7 @@ def _vectors(
         if isinstance(encoder, StaticEncoder):
             # The units are at hand from the keyword index: cut the text only once.
             out[chosen] = encoder.encode_bags(
-                [[*bags[row], *HAN_CHAR.findall(fold(texts[row]))] for row in chosen]
+                [with_characters(bags[row], fold(texts[row])) for row in chosen]
             )
         else:
             out[chosen] = encoder.encode_passages([texts[row] for row in chosen])

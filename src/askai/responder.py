@@ -46,12 +46,25 @@ class Candidate:
     retrieval: float
 
 
-def _sentence_around(text: str, reading: Reading, span: Span) -> tuple[int, int] | None:
-    """The sentences that the span touches, without list marks and outer space; None in a heading."""
-    passage = reading.hit.passage
-    pieces = [
-        (passage.start + a, passage.start + b) for a, b in sentences(text[passage.start : passage.end])
-    ]
+def _logistic(logit: float) -> float:
+    return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit))))
+
+
+def bonus(reading: Reading, calibration: Calibration) -> float:
+    """What a passage's own signals add to the score of every span in it."""
+    return (
+        calibration.answers_weight * reading.answers
+        + calibration.retrieval_weight * reading.hit.score
+    )
+
+
+def _sentence_around(
+    text: str, pieces: Sequence[tuple[int, int]], span: Span
+) -> tuple[int, int] | None:
+    """The sentences that the span touches, without list marks and outer space; None in a heading.
+
+    ``pieces`` are the passage's sentences, offsets into the article's text.
+    """
     touched = [(a, b) for a, b in pieces if a < span.end and b > span.start]
     touched = [(a, b) for a, b in touched if not _HEADING.match(text[a:b])] or touched
     if not touched or _HEADING.match(text[touched[0][0] : touched[0][1]]):
@@ -72,16 +85,18 @@ def candidates(
     for reading in readings:
         article_id = reading.hit.passage.article_id
         text = articles[article_id].text
-        bonus = (
-            calibration.answers_weight * reading.answers
-            + calibration.retrieval_weight * reading.hit.score
-        )
+        passage = reading.hit.passage
+        pieces = [
+            (passage.start + a, passage.start + b)
+            for a, b in sentences(text[passage.start : passage.end])
+        ]
+        extra = bonus(reading, calibration)
         for span, span_score in reading.spans:
-            place = _sentence_around(text, reading, span)
+            place = _sentence_around(text, pieces, span)
             if place is None or not place[0] <= span.start < span.end <= place[1]:
                 continue
             found = Candidate(
-                article_id, *place, span, span_score + bonus, span_score, reading.answers,
+                article_id, *place, span, span_score + extra, span_score, reading.answers,
                 reading.hit.score,
             )
             key = (article_id, place[0])
@@ -107,7 +122,7 @@ def confidence(ranked: Sequence[Candidate], calibration: Calibration) -> float:
     if not ranked:
         return 0.0
     logit = sum(w * x for w, x in zip(calibration.confidence, signals(ranked), strict=True))
-    return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit))))
+    return _logistic(logit)
 
 
 def _verified(article: Article, start: int, end: int) -> str:
@@ -139,7 +154,7 @@ def citations_of(
         if len(out) == k or quote in seen:
             continue
         seen.add(quote)
-        score = 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, c.score))))
+        score = _logistic(c.score)
         out.append(
             cite(article, len(out) + 1, c.start, c.end, c.span if answered else None, round(score, 4))
         )
