@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from askai.corpus import MAX_BYTES
 from page_fixtures import PATIENCE_MS, Served, Visit, browser, environment, served
@@ -231,6 +231,26 @@ def test_an_impossible_question_gets_words_and_not_a_trace(visit: Visit) -> None
     page.press("#question textarea", "Enter")
     visit.ask("你好")
     expect(page.locator(".turn")).to_have_count(2)
+
+
+def test_a_question_sent_while_another_event_is_under_way_is_answered(visit: Visit) -> None:
+    page = visit.page
+    held: list[Route] = []
+    page.route("**/queue/join*", held.append, times=1)
+    page.fill("#question textarea", "   ")
+    page.press("#question textarea", "Enter")
+    # The first submit stays under way until the question after it has been sent.
+    for _ in range(200):
+        if held:
+            break
+        page.wait_for_timeout(50)
+    assert held, "the first submit never left the page"
+    page.fill("#question textarea", "你好")
+    page.press("#question textarea", "Enter")
+    page.wait_for_timeout(300)
+    held[0].continue_()
+    page.locator(".turn .reply:not(.waiting)").wait_for()
+    expect(page.locator(".turn")).to_have_count(1)
 
 
 def test_enter_that_picks_a_candidate_does_not_send(visit: Visit) -> None:

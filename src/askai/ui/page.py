@@ -145,7 +145,11 @@ def _lay_out() -> _Parts:
 def _bind_chat(p: _Parts, does: Handlers) -> None:
     talk = [p.conversation, p.turns, p.question]
     asked = [
-        gr.on([p.question.submit, p.send.click], does.ask, [p.question, p.turns], talk, **_QUIET),
+        # By default Gradio drops, silently, what is sent while an earlier submit is under way.
+        gr.on(
+            [p.question.submit, p.send.click], does.ask, [p.question, p.turns], talk,
+            trigger_mode="always_last", **_QUIET,
+        ),
         p.conversation.ask(does.ask_offered, [p.turns], talk, **_QUIET),
     ]
     index = [p.state, p.listing, p.failures, p.generation]
