@@ -1,6 +1,6 @@
 """Fine-tune the reader: ``python training/train_reader.py --shared ../shared --work WORK --minutes 70``.
 
-Starts from ``WORK/pretrained.pt``, resumes from ``WORK/reader.pt``. Each question comes with the
+Starts from ``WORK/pretrained.pt``, resumes from ``WORK/reader.pt`` (which ``import_reader.py`` can make). Each question comes with the
 passage that answers it and with others that look right and do not (mined by BM25 over all training
 passages, or from the same article); starts and ends are normalised over all of them together with
 a "no answer" score (Clark and Gardner 2018), so that scores compare across passages. Words of the
@@ -257,7 +257,8 @@ def main() -> None:
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
+        if "optimiser" in state:
+            optimiser.load_state_dict(state["optimiser"])
         none.data, spent, step = state["none"], state["spent"], state["step"]
     else:
         model.load_state_dict(torch.load(options.work / "pretrained.pt", weights_only=True)["model"])

@@ -214,7 +214,8 @@ def _write_files(index: Index, folder: Path) -> None:
     with (folder / "articles.jsonl").open("w", encoding="utf-8") as out:
         for id in index.ids:
             a = index.articles[id]
-            row = {"id": a.id, "title": a.title, "path": a.path, "meta": dict(a.meta), "text": a.text}
+            row = {"id": a.id, "title": a.title, "path": a.path, "meta": dict(a.meta),
+                   "pages": a.pages, "text": a.text}
             out.write(json.dumps(row, ensure_ascii=True) + "\n")
     (folder / "headings.json").write_text(json.dumps(index.headings), "utf-8")
     np.save(folder / "passages.npy", index.table, allow_pickle=False)
@@ -333,7 +334,7 @@ def _check(folder: Path) -> dict[str, Any]:
 def _read_articles(path: Path) -> list[Article]:
     with path.open(encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
-    return [Article(r["id"], r["title"], r["path"], r["text"], r["meta"]) for r in rows]
+    return [Article(r["id"], r["title"], r["path"], r["text"], r["meta"], tuple(r["pages"])) for r in rows]
 
 
 def load(folder: Path, generation: str | None = None) -> Index:

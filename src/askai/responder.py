@@ -139,7 +139,9 @@ def cite(article: Article, number: int, start: int, end: int, span: Span | None,
         not start <= span.start < span.end <= end or article.text[span.start : span.end] != span.text
     ):
         raise AskaiError(f"答案位置不对：{article.id} {span.start}–{span.end}。请运行 askai build 重建索引。")
-    return Citation(number, article.id, article.title, article.path, start, end, quote, span, score)
+    return Citation(
+        number, article.id, article.title, article.path, start, end, quote, span, score, article.page_at(start)
+    )
 
 
 def citations_of(

@@ -6,6 +6,7 @@ everywhere.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
@@ -23,13 +24,21 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Article:
-    """A text as it was read. ``id`` is unique in an index; ``path`` says where the text came from."""
+    """A text as it was read. ``id`` is unique in an index; ``path`` says where the text came from.
+
+    ``pages`` holds the offset at which each page begins; empty where a format has no pages.
+    """
 
     id: str
     title: str
     path: str
     text: str
     meta: Mapping[str, str] = field(default_factory=dict)
+    pages: tuple[int, ...] = ()
+
+    def page_at(self, offset: int) -> int | None:
+        """Number of the page, from 1, that holds the character at ``offset``; None without pages."""
+        return max(1, bisect_right(self.pages, offset)) if self.pages else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +92,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A verbatim excerpt: ``quote == article.text[start:end]``, with the answering words as ``span``."""
+    """A verbatim excerpt: ``quote == article.text[start:end]``, with the answering words as ``span``.
+
+    ``page`` is the page on which the excerpt begins, from 1; None where the format has no pages.
+    """
 
     number: int
     article_id: str
@@ -94,6 +106,7 @@ class Citation:
     quote: str
     span: Span | None
     score: float
+    page: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
