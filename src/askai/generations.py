@@ -24,12 +24,11 @@ from typing import Any, cast
 from askai.errors import IndexDamaged, IndexMismatch, IndexMissing, InputError
 from askai.passages import PARAMETERS
 from askai.segments import Entry, checksum, name_of, read_catalogue, to_json
-from askai.writing import SEGMENTS, failing, generations, mending, sync, temporary
+from askai.writing import SEGMENTS, failing, generations, mending, pointer, sync, temporary
 
 FORMAT = 2
 READ_ERRORS = (OSError, EOFError, ValueError, KeyError, TypeError)
 """What reading files that are not as they should be may raise."""
-KEPT_GENERATIONS = 5
 Files = Mapping[str, Sequence[Any]]
 """File name to its size in bytes and its checksum."""
 
@@ -116,13 +115,6 @@ def faults(home: Path, files: Files, *, thoroughly: bool = True) -> list[str]:
     return wrong
 
 
-def _pointer(folder: Path) -> str:
-    try:
-        return (folder / "CURRENT").read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
 def current(folder: Path) -> str:
     """Name of the generation that serves. Raises ``IndexMissing``, ``IndexDamaged``."""
     try:
@@ -163,19 +155,17 @@ def publish(folder: Path, manifest: Mapping[str, Any], sources: Sequence[Source]
             point(folder, home.name)
         finally:
             # Asked of the disk: an interrupt may come between the swap and any word of it.
-            if _pointer(folder) != home.name:
+            if pointer(folder) != home.name:
                 shutil.rmtree(home, ignore_errors=True)
-    for old in generations(folder)[:-KEPT_GENERATIONS]:
-        shutil.rmtree(folder / old, ignore_errors=True)
     return home.name
 
 
 def point(folder: Path, name: str) -> None:
     """Make a generation the one that serves, in one step. Raises ``OSError``."""
-    pointer = folder / "CURRENT.new"
-    pointer.write_text(name, "utf-8")
-    sync(pointer)
-    pointer.replace(folder / "CURRENT")
+    new = folder / "CURRENT.new"
+    new.write_text(name, "utf-8")
+    sync(new)
+    new.replace(folder / "CURRENT")
     # Without this call a power cut could bring the old one back, which is whole too.
     with suppress(OSError):
         sync(folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import cache
@@ -11,13 +11,13 @@ from pathlib import Path
 from askai import corpus as reading, trash
 from askai.encoder import DEFAULT, load_encoder
 from askai.errors import ArticleError, IndexMissing, InputError, ModelError, UnusableIndex
-from askai.generations import Before, current, roll_back
+from askai.generations import Before, roll_back
 from askai.intake import place, safe_folder, safe_name
 from askai.sources import Found, compare, each_file, look, real_place, real_places, scan, source_of
 from askai.types import BuildReport, Encoder, Failure, LibraryStatus, Progress
 from askai.updating import Update
 from askai.verifying import problems
-from askai.writing import failing, generations, writing
+from askai.writing import failing, generations, pointer, writing
 
 _MANY_TOUCHED = 100
 """Files with a new time and the old content after which the new times are worth a generation."""
@@ -109,6 +109,10 @@ class Library:
     def _model_of(self, before: Before | None) -> str | None:
         return self._using if before is None else before.manifest.get("model")
 
+    def places(self, roots: Sequence[Path] | None = None) -> list[Path]:
+        """The folders and files that are built: those given, those of the last build, or the corpus."""
+        return list(roots) if roots else self._roots(self._before(thoroughly=False))
+
     def _roots(self, before: Before | None) -> list[Path]:
         if before is None or not before.manifest.get("roots"):
             return [self.corpus]
@@ -190,7 +194,12 @@ class Library:
                         "请自行移走，然后运行 askai build。"
                     )
             places = [(Path(s.key).relative_to(corpus).as_posix(), s.id) for s in chosen]
-            with closing(Update(self.index, before, self._encoder)) as update, self._moved_away(places):
+            done = self._swapped()
+            with (
+                closing(Update(self.index, before, self._encoder)) as update,
+                failing(self.index),
+                trash.thrown(self.corpus, places, done),
+            ):
                 for source in chosen:
                     update.forget(source.key)
                 return self._committed(update, before, self._roots(before))
@@ -200,12 +209,11 @@ class Library:
 
         Raises ``InputError`` where nothing was removed.
         """
-        with self._change(progress, thoroughly=False) as (update, before):
-            home = trash.latest(self.corpus)
-            if home is None:
-                raise InputError(f"{self.corpus} 里没有可以撤销的移除。")
-            with failing(self.index):
-                restored = trash.put_back(self.corpus, home)
+        with (
+            self._change(progress, thoroughly=False) as (update, before),
+            failing(self.index),
+            trash.put_back(self.corpus, self._swapped()) as restored,
+        ):
             files = []
             for path, id in restored:
                 key = real_place(path)
@@ -213,52 +221,30 @@ class Library:
                 if found is not None:
                     files.append(found)
                     update.prefer(key, id)
-            if before is None:
-                files = scan([self.corpus], self.index)
-            update.read(files)
-            report = self._committed(update, before, self._roots(before))
-            trash.forget(home)
-            return report
+            update.read(files if before else scan([self.corpus], self.index))
+            return self._committed(update, before, self._roots(before))
 
     def _committed(self, update: Update, before: Before | None, roots: Sequence[Path]) -> BuildReport:
         if before is not None and update.unchanged() and not self._moved(before, roots):
             return update.report(before.name, before.manifest | {"reused_vectors": before.manifest["passages"]})
         return update.commit(real_places(roots), self._model_of(before))
 
-    def _serving(self) -> str:
-        try:
-            return current(self.index)
-        except UnusableIndex:
-            return ""
+    def _swapped(self) -> Callable[[], bool]:
+        """Whether another generation serves than when this was called."""
+        served = pointer(self.index)
+        return lambda: pointer(self.index) != served
 
     @contextmanager
     def _undoing(self) -> Iterator[list[Path]]:
         """New files of the corpus are taken away again where no generation came to serve them."""
         copied: list[Path] = []
-        served = self._serving()
+        done = self._swapped()
         try:
             yield copied
         except BaseException:
-            if self._serving() == served:
-                for path in copied:
-                    with suppress(OSError):
-                        path.unlink(missing_ok=True)
-            raise
-
-    @contextmanager
-    def _moved_away(self, places: Sequence[tuple[str, str]]) -> Iterator[None]:
-        """Files in the trash; they are put back where the index could not be written without them."""
-        served, last = self._serving(), trash.latest(self.corpus)
-        try:
-            with failing(self.index):
-                trash.throw(self.corpus, places)
-            yield
-        except BaseException:
-            home = trash.latest(self.corpus)
-            if home is not None and home != last and self._serving() == served:
+            for path in () if done() else copied:
                 with suppress(OSError):
-                    trash.put_back(self.corpus, home)
-                    trash.forget(home)
+                    path.unlink(missing_ok=True)
             raise
 
     # --- looking

@@ -74,13 +74,14 @@ class Update:
         for number, file in enumerate(files):
             self._at = (number, len(files))
             self._say()
+            digest = ""
             try:
                 checked_format(file.path)
                 digest = content(file.path)
                 id = self._ids.get(file.key) or self._unused(readable(file.name))
                 articles = read_articles(file.path, id)
             except ArticleError as error:
-                self._replace(file, self._ids.get(file.key, ""), "", (), str(error))
+                self._replace(file, self._ids.get(file.key, ""), digest, (), str(error))
             else:
                 self._replace(file, id, digest, articles, "")
         if files:
@@ -124,10 +125,10 @@ class Update:
         if id:
             self._ids[file.key] = id
             self._taken |= {id, *ids}
+        mtime = reliable_time(file) if digest else file.mtime_ns
         self._sources[file.key] = Source(
-            file.key, readable(file.path.as_posix()), id, file.size, reliable_time(file), digest,
-            tuple(ids), reason,
-        )  # fmt: skip
+            file.key, readable(file.path.as_posix()), id, file.size, mtime, digest, tuple(ids), reason
+        )
 
     def _remove(self, id: str) -> None:
         if id in self._live:
