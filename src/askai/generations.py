@@ -15,7 +15,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -132,6 +132,10 @@ def _manifest_digest(manifest: Mapping[str, Any]) -> str:
     return hashlib.blake2b(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:32]
 
 
+def _row(s: Source) -> list[Any]:
+    return [s.key, s.path, s.id, s.size, s.mtime_ns, s.digest, s.articles, s.reason]
+
+
 def publish(folder: Path, manifest: Mapping[str, Any], sources: Sequence[Source]) -> str:
     """Write a generation and make it the current one; returns its name. To be called inside ``writing``.
 
@@ -142,7 +146,7 @@ def publish(folder: Path, manifest: Mapping[str, Any], sources: Sequence[Source]
     with failing(folder):
         try:
             written = temporary(folder)
-            (written / "sources.json").write_bytes(to_json([astuple(source) for source in sources]))
+            (written / "sources.json").write_bytes(to_json([_row(source) for source in sources]))
             whole = dict(manifest) | {"files": measured(written)}
             whole["checksum"] = _manifest_digest(whole)
             # A file name that is no Unicode text comes out as \udcxx, which JSON reads back.
