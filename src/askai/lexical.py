@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -46,6 +47,17 @@ class LexicalIndex:
             return cls(bm25s.BM25.load(folder), size)
         except (OSError, ValueError, KeyError) as error:
             raise IndexDamaged(f"关键词索引 {folder} 已损坏（{error}）。请运行 askai build 重建。") from error
+
+    def idf(self, units_: Sequence[str]) -> list[float]:
+        """Lucene's inverse document frequency of each unit; the highest for one no passage holds."""
+        pointers = self._bm25.scores["indptr"]
+        vocabulary = self._bm25.vocab_dict
+        out = []
+        for unit in units_:
+            number = vocabulary.get(unit)
+            n = 0 if number is None else int(pointers[number + 1] - pointers[number])
+            out.append(math.log(1 + (self._size - n + 0.5) / (n + 0.5)))
+        return out
 
     def scores(self, bag: Sequence[str]) -> Floats:
         """float32 (passages,); units that no passage holds count for nothing."""
