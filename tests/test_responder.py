@@ -238,6 +238,11 @@ def test_lists_lead_with_all_spans(question: str, expected: str) -> None:
     assert leading_words(question, citations_of(ranked, {chosen.id: chosen}, 3, answered=True)) == expected
 
 
+def test_a_question_is_no_answer() -> None:
+    chosen = article("**问：标准版和大电池版分别卖多少钱？**\n\n答：标准版售价 699 元。\n")
+    assert quotes(chosen, "分别卖多少钱", "699 元") == ["答：标准版售价 699 元。"]
+
+
 def test_leading_words_of_nothing() -> None:
     assert leading_words("谁？", []) == ""
     assert responder.not_found_text([]) == responder.NOT_FOUND

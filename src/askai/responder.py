@@ -16,6 +16,7 @@ NOT_FOUND = "这些文章里没有找到这个问题的答案。"
 _NEAREST = "下面是最接近的几处原文，供参考。"
 _HEADING = re.compile(r"[ \t]{0,3}#{1,6}[ \t]")
 _MARKER = re.compile(r"[\s>]*(?:[-*+•·][ \t]+|\d{1,3}[.)、][ \t]*)?")
+_QUESTION = re.compile(r"[?？][*_」』”’\"')）\s]*\Z")
 _LIST = re.compile(r"哪些|哪几|有谁|几种|分别|列出|都有(?:什么|谁)|包括什么|还有谁")
 
 
@@ -61,7 +62,9 @@ def _logistic(logit: float) -> float:
 def _sentence_around(
     text: str, pieces: Sequence[tuple[int, int]], span: Span
 ) -> tuple[int, int] | None:
-    """The sentences that the span touches, without list marks and outer space; None in a heading.
+    """The sentences that the span touches, without list marks and outer space.
+
+    None in a heading, or where they only ask.
 
     ``pieces`` are the passage's sentences, offsets into the article's text.
     """
@@ -74,7 +77,7 @@ def _sentence_around(
     start = marker.end() if marker else start
     while end > span.end and text[end - 1].isspace():
         end -= 1
-    return start, end
+    return None if _QUESTION.search(text, max(start, end - 4), end) else (start, end)
 
 
 def candidates(
