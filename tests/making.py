@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from askai.assistant import Assistant, default_calibration, default_reader
 from askai.encoder import load_encoder
+from askai.generations import current, publish, read_manifest, read_sources, uses_of
 from askai.index import Index, build_index
 from askai.responder import Calibration
+from askai.retrieval import lexical_scores, retrieve
 from askai.types import Answer, Article, Citation, Encoder, Floats, Hit, Passage, Span
+from askai.writing import SEGMENTS, writing
 
 CORPUS = Path(__file__).parent.parent / "corpus"
 
@@ -55,6 +60,28 @@ HOSTILE_QUESTIONS: Sequence[str] = (
 )
 
 
+TEXTS = (
+    "# 打印机\n\n标准版 PPR-9087 的售价是 699 元，电池加大版的售价是 829 元。\n\n## 保修\n\n整机保修一年，打印头保修两年。",
+    "白石灯塔建于1887年，由匠人周怀远主持修建，塔高31米。1954年的台风毁掉了塔顶的灯室。",
+    "綠茶最好放進冰箱冷藏，溫度以攝氏五度左右為宜，並且要密封避光。",
+)
+
+
+def assert_same(one: Index, other: Index) -> None:
+    """The same articles, passages, vectors, scores and hits, in whatever segments."""
+    assert one.articles == other.articles
+    assert one.ids == other.ids
+    assert len(one) == len(other)
+    rows = range(len(one))
+    assert [one.passage(row) for row in rows] == [other.passage(row) for row in rows]
+    np.testing.assert_array_equal(one.digests, other.digests)
+    np.testing.assert_array_equal(one.vectors.vectors(), other.vectors.vectors())
+    for question in ("打印机多少钱", "灯塔是谁修建的？", "綠茶", "没有的东西zzz"):
+        for mine, theirs in zip(lexical_scores(one, question), lexical_scores(other, question), strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+        assert retrieve(one, load_encoder(), question) == retrieve(other, load_encoder(), question)
+
+
 def article(text: str, title: str = "样文", id: str = "sample") -> Article:
     return Article(id, title, f"{id}.md", text)
 
@@ -65,6 +92,22 @@ def articles(*texts: str) -> list[Article]:
 
 def index_of(chosen: Sequence[Article], encoder: Encoder | None = None) -> Index:
     return build_index(chosen, encoder or load_encoder())
+
+
+def files_of(folder: Path) -> list[Path]:
+    """Every file that the generation that serves is read from."""
+    name = current(folder)
+    manifest = json.loads((folder / name / "manifest.json").read_text("utf-8"))
+    segments = [folder / SEGMENTS / use.name / file for use in uses_of(manifest) for file in sorted(use.files)]
+    return [folder / name / "manifest.json", folder / name / "sources.json", *segments]
+
+
+def republish(folder: Path, **changes: Any) -> str:
+    """The generation that serves once more, under the next name, with some keys of its manifest changed."""
+    name = current(folder)
+    manifest = read_manifest(folder, name)
+    with writing(folder):
+        return publish(folder, manifest | changes, read_sources(folder, name, manifest))
 
 
 def assistant_of(chosen: Sequence[Article] | Index, calibration: Calibration | None = None) -> Assistant:

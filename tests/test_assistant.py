@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,10 @@ from askai import assistant as facade, index as store
 from askai.assistant import CITATIONS, MAX_QUESTION, Assistant
 from askai.encoder import load_encoder
 from askai.errors import AskaiError, IndexBusy, IndexMissing, InputError
+from askai.generations import current
+from askai.index import Index
 from askai.responder import NOT_FOUND
-from making import HOSTILE_QUESTIONS, articles, assistant_of, check, index_of
+from making import HOSTILE_QUESTIONS, articles, assistant_of, check, files_of, index_of, republish
 
 TEXTS = {
     "printer": "# 示例产品 PPR-9087\n\n标准版 PPR-9087 的售价是 699 元，电池加大版的售价是 829 元。整机保修一年，打印头保修两年。\n",
@@ -154,8 +157,9 @@ def test_rebuild_needs_a_folder(ready: Assistant, corpus: Path) -> None:
 
 
 def test_damaged_index_is_mended_by_a_build(index: Path, corpus: Path) -> None:
-    for path in (index / store.current(index)).rglob("*.npy"):
-        path.write_bytes(b"")
+    for path in files_of(index):
+        if path.suffix == ".npy":
+            path.write_bytes(b"")
     with pytest.raises(AskaiError, match=f"askai build --index {index}"):
         Assistant.open(index)
     assistant, report = Assistant.build([corpus], index)
@@ -221,7 +225,7 @@ def test_answer_as_json(ready: Assistant) -> None:
         "question", "understood_as", "status", "answer", "confidence", "citations", "elapsed_ms",
     ]  # fmt: skip
     assert list(given["citations"][0]) == [
-        "number", "article_id", "title", "path", "start", "end", "quote", "span", "score",
+        "number", "article_id", "title", "path", "start", "end", "quote", "span", "score", "page",
     ]  # fmt: skip
     assert given["elapsed_ms"] > 0
     span = given["citations"][0]["span"]
@@ -407,7 +411,7 @@ def test_two_assistants_cannot_write_at_once(index: Path, corpus: Path) -> None:
             thread.join()
     assert len(outcomes) == 6
     assert outcomes.count("built") >= 3
-    assert one.generation == other.generation == store.current(index)
+    assert one.generation == other.generation == current(index)
 
 
 # --- other processes --------------------------------------------------------------------------------
@@ -444,16 +448,9 @@ def save_bad(index: Path, kind: str) -> None:
     elif kind == "none":
         (index / "CURRENT").unlink()
     else:
-        good = store.load(index)
-        made_by = {"encoder": "another:model"} if kind == "foreign" else {}
-        changed = store.Index(
-            good.generation, {k: v for k, v in good.manifest.items() if "checksum" not in k} | made_by,
-            good.articles, good.ids, good.headings, good.table, good.digests, good.lexical, good.vectors,
-        )  # fmt: skip
-        with store.writing(index):
-            name = store.save(changed, index)
+        name = republish(index, **({"encoder": "another:model"} if kind == "foreign" else {}))
         if kind == "damaged":
-            (index / name / "articles.jsonl").write_text("", "utf-8")
+            (index / name / "sources.json").write_text("", "utf-8")
 
 
 @pytest.mark.parametrize("kind", ["missing", "garbage", "none", "foreign", "damaged"])
@@ -465,9 +462,9 @@ def test_bad_generation_does_not_stop_an_open_assistant(
     loads = [0]
     load = store.load
 
-    def counted(folder: Path) -> store.Index:
+    def counted(*given: Any) -> Index:
         loads[0] += 1
-        return load(folder)
+        return load(*given)
 
     monkeypatch.setattr(store, "load", counted)
     for _ in range(5):
@@ -479,16 +476,15 @@ def test_bad_generation_does_not_stop_an_open_assistant(
         Assistant.open(index)
     # The next good one is taken up.
     report = assistant.rebuild([corpus])
-    assert assistant.generation == report.generation == store.current(index)
+    assert assistant.generation == report.generation == current(index)
     assert Assistant.open(index).generation == report.generation
 
 
 def test_bad_generation_is_tried_again_later(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It may be whole after all: a file that could not be opened for a moment, a copy under way."""
     assistant = Assistant.open(index)
-    with store.writing(index):
-        name = store.save(index_of(articles("大运河。")), index)
-    file = index / name / "articles.jsonl"
+    name = republish(index)
+    file = index / name / "sources.json"
     data = file.read_bytes()
     file.write_bytes(b"")
     assert assistant.generation == "gen-000001"
@@ -496,7 +492,7 @@ def test_bad_generation_is_tried_again_later(index: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(facade, "RETRY_SECONDS", 0.0)
     monkeypatch.setattr(assistant, "_refused", (name, 0.0))
     assert assistant.generation == name
-    assert [a.title for a in assistant.articles()] == ["样文0"]
+    assert len(assistant.articles()) == 3
 
 
 def test_parts_can_be_handed_in() -> None:

@@ -30,7 +30,7 @@ from conftest import HOSTILE, ROOT, Run, clean_environment
 FIELDS = {
     "id", "question", "understood_as", "status", "answer", "confidence", "citations", "elapsed_ms",
 }
-CITATION = {"number", "article_id", "title", "path", "start", "end", "quote", "span", "score"}
+CITATION = {"number", "article_id", "title", "path", "start", "end", "quote", "span", "score", "page"}
 QUESTION = "星河三号耳机的售价是多少？"
 
 
@@ -80,7 +80,7 @@ def test_build_reports_in_json_and_shows_progress(askai: Run, corpus_dir: Path, 
     (failure,) = report["failures"]
     assert failure["path"].endswith("空.md")
     assert "空" in failure["reason"]
-    assert re.search(r"切分文章 5/5", done.stderr.decode())
+    assert re.search(r"读入文章 6/6", done.stderr.decode())
     again = askai("build", corpus_dir, "--index", "库", "--json")
     (second,) = lines_of(again.stdout)
     assert second["reused_vectors"] == second["passages"]

@@ -11,11 +11,15 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from askai import conversation, corpus, index as store, responder, retrieval
-from askai.encoder import MODELS, load_encoder
+import numpy as np
+
+from askai import conversation, index as store, responder, retrieval
+from askai.encoder import MODELS
 from askai.errors import IndexMismatch, InputError, ModelError, UnusableIndex
 from askai.evidence import wanted
+from askai.generations import current
 from askai.index import Index
+from askai.library import Library, encoder_of
 from askai.reader import NeuralReader
 from askai.responder import Calibration
 from askai.summary import summarise
@@ -33,11 +37,13 @@ from askai.types import (
     Reader,
     Reading,
 )
+from askai.writing import mending
 
 READER = "askai-reader-zh"
 MAX_QUESTION = 1000
 CITATIONS = 3
 RETRY_SECONDS = 10.0
+PATIENCE_SECONDS = 0.3
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
@@ -62,17 +68,18 @@ def default_calibration() -> Calibration:
         raise ModelError(f"校准文件 {path} 缺失或已损坏（{error}）。请重新安装 askai。") from error
 
 
-@cache
-def _encoder(model: str | None) -> Encoder:
-    return load_encoder(model)
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _State:
     """What a question is answered from; replaced as a whole when the index changes."""
 
     index: Index
     encoder: Encoder
+
+
+def _holds(index: Index, hits: Sequence[Hit]) -> bool:
+    """Whether the passages of these hits can be looked up in the index."""
+    passages = [hit.passage for hit in hits]
+    return all(p.article_id in index.articles and p.end <= len(index.articles[p.article_id].text) for p in passages)
 
 
 class Assistant:
@@ -90,11 +97,12 @@ class Assistant:
         calibration: Calibration,
         folder: Path | None = None,
     ) -> None:
-        self._state = _State(index, encoder)
+        self._state = self._before = _State(index, encoder)
         self._reader = reader
         self._calibration = calibration
         self._folder = folder
         self._refreshing = threading.Lock()
+        self._loading_since = 0.0
         self._refused = ("", 0.0)
 
     @classmethod
@@ -116,16 +124,15 @@ class Assistant:
 
         Raises ``InputError`` where nothing can be read, ``IndexBusy`` while another process writes.
         """
-        built, report = _build(articles, index, model, progress)
-        return cls(built, _encoder(model), default_reader(), default_calibration(), index), report
+        report = Library(articles[0] if articles else Path("corpus"), index, model).build(articles, progress)
+        return cls.open(index), report
 
     def rebuild(self, articles: Sequence[Path], progress: Progress | None = None) -> BuildReport:
-        """Build a new generation with the same model and serve it; questions go on meanwhile."""
+        """Bring the index up to date with these files and serve it; questions go on meanwhile."""
         if self._folder is None:
             raise InputError("这个助手没有索引文件夹，无法重建。请用 Assistant.open 打开一个索引。")
-        model = self._state.index.manifest.get("model")
-        built, report = _build(articles, self._folder, model, progress)
-        self._state = _State(built, _encoder(model))
+        report = Library(articles[0] if articles else Path("corpus"), self._folder).build(articles, progress)
+        self._refresh(patience=None)
         return report
 
     @property
@@ -151,12 +158,19 @@ class Assistant:
 
     def retrieve(self, question: str, k: int = 50, leg: retrieval.Leg = "fused") -> list[Hit]:
         """The ``k`` best passages, best first."""
+        self._refresh()
         state = self._state
         return retrieval.retrieve(state.index, state.encoder, question, k, leg)
 
     def read(self, question: str, hits: Sequence[Hit]) -> list[Reading]:
-        """The reader's findings in each hit."""
-        return self._reader.read(question, hits, self._state.index.articles)
+        """The reader's findings in each hit. Raises ``InputError`` for hits of an index long gone.
+
+        Hits that were retrieved just before the index changed are read in the one they came from.
+        """
+        for state in (self._state, self._before):
+            if _holds(state.index, hits):
+                return self._reader.read(question, hits, state.index.articles)
+        raise InputError("索引已经更新，这些段落不在其中了。请重新检索。")
 
     def ask(
         self,
@@ -223,26 +237,42 @@ class Assistant:
         )
         return Answer(question, question, "answered", text, 1.0, citations, 0.0)
 
-    def _refresh(self) -> None:
-        """Take up a generation that another process has made current; keep the old one if it is bad."""
-        if self._folder is None:
+    def _refresh(self, patience: float | None = PATIENCE_SECONDS) -> None:
+        """Take up a generation that another process has made current; keep the old one if it is bad.
+
+        One question loads it. Others wait for it a moment, since most changes are small, and are then
+        answered from the generation that served; without ``patience`` they wait to the end.
+        """
+        if self._folder is None or not self._has_news(self._folder):
+            return
+        now = time.monotonic()
+        waits = -1.0 if patience is None else max(0.0, (self._loading_since or now) + patience - now)
+        if not self._refreshing.acquire(timeout=waits):
             return
         try:
-            if not self._is_news(store.current(self._folder)):
-                return
+            self._loading_since = time.monotonic()
+            self._take_up(self._folder)
+        finally:
+            self._loading_since = 0.0
+            self._refreshing.release()
+
+    def _take_up(self, folder: Path) -> None:
+        name = ""
+        try:
+            name = current(folder)
+            if self._is_news(name):
+                loaded = store.load(folder, self._state.index.segments)
+                self._before, self._state = self._state, _State(loaded, _matching_encoder(loaded, folder))
+        except (UnusableIndex, ModelError):
+            # The last good index goes on serving; opening anew reports what is wrong. Reading
+            # the bad one again for every question would only make them slow.
+            self._refused = (name, time.monotonic() + RETRY_SECONDS)
+
+    def _has_news(self, folder: Path) -> bool:
+        try:
+            return self._is_news(current(folder))
         except UnusableIndex:
-            return
-        with self._refreshing:
-            name = ""
-            try:
-                name = store.current(self._folder)
-                if self._is_news(name):
-                    loaded = store.load(self._folder)
-                    self._state = _State(loaded, _matching_encoder(loaded, self._folder))
-            except (UnusableIndex, ModelError):
-                # The last good index goes on serving; opening anew reports what is wrong. Reading
-                # the bad one again for every question would only make them slow.
-                self._refused = (name, time.monotonic() + RETRY_SECONDS)
+            return False
 
     def _is_news(self, generation: str) -> bool:
         refused, until = self._refused
@@ -265,65 +295,17 @@ def _checked(question: str) -> str:
 
 
 def _matching_encoder(index: Index, folder: Path) -> Encoder:
-    encoder = _encoder(index.manifest.get("model"))
+    encoder = encoder_of(index.manifest.get("model"))
     if encoder.fingerprint != index.manifest["encoder"]:
         raise IndexMismatch(
             f"索引由模型 {index.manifest['encoder']} 建立，现在的模型是 {encoder.fingerprint}。"
-            f"请运行 {store.mending(folder)} 重建索引。"
+            f"请运行 {mending(folder)} 重建索引。"
         )
     return encoder
 
 
-def _build(
-    roots: Sequence[Path], folder: Path, model: str | None, progress: Progress | None
-) -> tuple[Index, BuildReport]:
-    begun = time.perf_counter()
-    encoder = _encoder(model)
-    with store.writing(folder):
-        if progress:
-            progress("读取文章", 0, 1)
-        articles, failures = corpus.load(roots, folder)
-        if not articles:
-            reasons = "；".join(f"{f.path}：{f.reason}" for f in failures[:5])
-            where = "、".join(str(r) for r in roots)
-            raise InputError(
-                f"{where} 里没有可读的文章{f'（{reasons}）' if reasons else ''}。"
-                "请放入 .txt 或 .md 文章后再试；原来的索引没有改动。"
-            )
-        try:
-            old = store.load(folder)
-        except UnusableIndex:
-            old = None
-        built = store.build_index(articles, encoder, progress, old=old, failures=failures, model=model)
-        if progress:
-            progress("写入索引", 0, 1)
-        built = replace(built, generation=store.save(built, folder))
-        if progress:
-            progress("写入索引", 1, 1)
-    before = {} if old is None else old.articles
-    report = BuildReport(
-        built.generation,
-        len(articles),
-        len(built),
-        tuple(a.id for a in articles if a.id not in before),
-        tuple(a.id for a in articles if a.id in before and _content(before[a.id]) != _content(a)),
-        tuple(id for id in before if id not in built.articles),
-        tuple(failures),
-        int(built.manifest["reused_vectors"]),
-        round(time.perf_counter() - begun, 3),
-    )
-    return built, report
-
-
-def _content(article: Article) -> tuple[str, str, dict[str, str]]:
-    """What makes an article another one; where the file lies does not."""
-    return article.title, article.text, dict(article.meta)
-
-
 def _summaries(index: Index) -> list[ArticleSummary]:
-    counts = [0] * len(index.ids)
-    for row in index.table:
-        counts[int(row[0])] += 1
+    counts = np.bincount(index.table[:, 0], minlength=len(index.ids)).tolist()
     return [
         ArticleSummary(id, a.title, a.path, len(a.text), n)
         for (id, a), n in zip(index.articles.items(), counts, strict=True)

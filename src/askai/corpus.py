@@ -159,6 +159,11 @@ def read_article(path: Path, id: str) -> Article:
     return parse(decode(data), id=id, path=name, stem=readable(path.stem))
 
 
+def read_articles(path: Path, id: str) -> list[Article]:
+    """Read the articles that one file holds. Raises ``ArticleError`` with the reason in Chinese."""
+    return [read_article(path, id)]
+
+
 def readable(name: str) -> str:
     """A file name as text that can be shown: one that is no UTF-8 is taken for GB18030."""
     raw = os.fsencode(name)

@@ -8,6 +8,7 @@ AskaiError                  what went wrong and what to do next, in Chinese
 │   ├── IndexDamaged
 │   └── IndexMismatch       made by another model or format
 ├── IndexBusy               another process is writing
+├── Cancelled               somebody called it off
 └── ModelError              a model that cannot be loaded
 """
 
@@ -44,6 +45,13 @@ class IndexMismatch(UnusableIndex):
 
 class IndexBusy(AskaiError):
     """Another process is writing to the index."""
+
+
+class Cancelled(AskaiError):
+    """Somebody called it off: what a progress callback raises to end a build. Nothing has changed."""
+
+    def __init__(self, message: str = "已取消，原来的索引没有改动。") -> None:
+        super().__init__(message)
 
 
 class ModelError(AskaiError):

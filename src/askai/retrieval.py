@@ -7,8 +7,9 @@ from typing import Literal, cast
 
 import numpy as np
 
+from askai.builder import indexed_text
 from askai.evidence import Wanted, coverage, missing, wanted
-from askai.index import Index, indexed_text
+from askai.index import Index
 from askai.synonyms import lexicon
 from askai.text import fold, units
 from askai.types import Encoder, Floats, Hit

@@ -177,6 +177,26 @@ class BuildReport:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class LibraryStatus:
+    """The folder of articles against its index.
+
+    ``new``, ``changed`` and ``gone`` are paths of files; ``failed`` could not be read and have not
+    changed since. ``kept`` are the generations that can be gone back to, oldest first. ``generation``
+    is empty where there is no index.
+    """
+
+    generation: str
+    kept: tuple[str, ...]
+    created: str
+    articles: int
+    passages: int
+    new: tuple[str, ...]
+    changed: tuple[str, ...]
+    gone: tuple[str, ...]
+    failed: tuple[Failure, ...]
+
+
 class Encoder(Protocol):
     """Texts to unit vectors."""
 

@@ -4,42 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from askai.corpus import MAX_BYTES, SUFFIXES, decode, parse
+from askai.corpus import MAX_BYTES, decode, parse
 from askai.errors import ArticleError, InputError
+from askai.intake import NAME_BYTES, place, safe_name
 from askai.types import Failure
-from askai.ui.markup import plain
 
-NAME_BYTES = 255
-_ROOM = 8
-_FORBIDDEN = re.compile(r'[<>:"|?*\\/\x00-\x1f\x7f]')
-_RESERVED = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])(?:\.|$)", re.IGNORECASE)
-
-
-def safe_name(name: str) -> str:
-    """A file name that every system takes, made from what a browser sent.
-
-    Folders, ``..``, drive letters, control and invisible characters go; a leading dot goes, since
-    hidden files are not read; a name that Windows reserves gets an underscore; at most 255 bytes,
-    with room for a number. Raises ``ArticleError`` for a suffix that is not read.
-    """
-    last = unicodedata.normalize("NFC", name).replace("\\", "/").rsplit("/", 1)[-1]
-    cleaned = _FORBIDDEN.sub("_", re.sub(r"⟨U\+[0-9A-F]+⟩", "", plain(last)))
-    stem, dot, ending = cleaned.encode("utf-8", "ignore").decode("utf-8").strip().rpartition(".")
-    suffix = (dot + ending).lower()
-    if suffix not in SUFFIXES:
-        raise ArticleError("格式不支持：目前读取 .txt 和 .md。请转换后再上传。")
-    stem = stem.strip(" .") or "文章"
-    if _RESERVED.match(stem):
-        stem = f"_{stem}"
-    room = NAME_BYTES - _ROOM - len(suffix)
-    stem = stem.encode("utf-8")[:room].decode("utf-8", "ignore").rstrip(" .")
-    return stem + suffix
+__all__ = ["NAME_BYTES", "safe_name", "store", "store_files", "store_text"]
 
 
 def store(corpus: Path, name: str, data: bytes) -> Path:
@@ -52,31 +27,7 @@ def store(corpus: Path, name: str, data: bytes) -> Path:
     if len(data) > MAX_BYTES:
         raise ArticleError(f"超过 {MAX_BYTES / 1e6:.0f} MB 的上限。请拆成几篇后再试。")
     parse(decode(data), id=name, path=name, stem=Path(name).stem)
-    stem, suffix = Path(name).stem, Path(name).suffix
-    try:
-        corpus.mkdir(parents=True, exist_ok=True)
-        for number in range(1, 10_000):
-            path = corpus / (name if number == 1 else f"{stem}-{number}{suffix}")
-            with suppress(FileExistsError):
-                _write_new(path, data)
-                return path
-            if path.is_file() and path.read_bytes() == data:
-                return path
-    except OSError as error:
-        raise InputError(
-            f"无法写入文章文件夹 {corpus}（{error.strerror}）。请检查它是不是文件夹、有没有写权限和空间。"
-        ) from error
-    raise InputError(f"同名文件太多：{name}。请改名后再试。")
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    """Write a file that must not be there yet; a half-written one is taken away again."""
-    with path.open("xb") as file:
-        try:
-            file.write(data)
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise
+    return place(corpus, name, data)[0]
 
 
 def store_files(corpus: Path, files: Sequence[Path]) -> tuple[list[Path], list[Failure]]:

@@ -1,0 +1,166 @@
+"""The files of a corpus: what lies below its folders, and which of it an index has not seen yet."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from askai import corpus
+from askai.errors import ArticleError, InputError
+from askai.generations import Before, Source
+from askai.text import fold
+
+_RELIABLE_NS = 2_000_000_000
+"""A file may be written again within one tick of its clock (two seconds on FAT) and look the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file below a root: where it really lies, its path below the root, its size and time."""
+
+    path: Path
+    key: str
+    name: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """Files against an index. ``same`` are its records of what has not changed, ``failed`` of what
+    could not be read and has not changed since; ``gone`` are records of files that are no more."""
+
+    new: tuple[Found, ...]
+    changed: tuple[Found, ...]
+    gone: tuple[Source, ...]
+    failed: tuple[Found, ...]
+    same: tuple[Source, ...]
+    touched: int
+
+
+def real_place(path: Path) -> str:
+    """Where a path really lies; a link at its end is not followed, as no link is below a folder."""
+    return str(path.parent.resolve() / path.name) if path.name else str(path.resolve())
+
+
+def real_places(roots: Sequence[Path]) -> list[str]:
+    return [real_place(root) for root in roots]
+
+
+def each_file(paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    """Every file below the paths, with its name from the given path's own on. Raises ``InputError``."""
+    for path in paths:
+        for file, name in corpus.find_files([path]):
+            yield file, name if path.is_file() else f"{path.resolve().name}/{name}"
+
+
+def scan(roots: Sequence[Path], index: Path) -> list[Found]:
+    """Every file below the roots, each once, but those of the index folder.
+
+    Raises ``InputError`` where a root does not exist.
+    """
+    found: dict[str, Found] = {}
+    ours = index.resolve()
+    for root in roots:
+        below, real = (root.parent, root.parent.resolve()) if root.is_file() else (root, root.resolve())
+        for path, name in corpus.find_files([root]):
+            place = real / path.relative_to(below)
+            if not place.is_relative_to(ours) and str(place) not in found:
+                looked_at = look(path, str(place), name)
+                if looked_at is not None:
+                    found[looked_at.key] = looked_at
+    return list(found.values())
+
+
+def look(path: Path, key: str, name: str) -> Found | None:
+    """A file as it is now; None where it is no more."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return Found(path, key, name, -1, 0)  # reading it will tell why
+    return Found(path, key, name, status.st_size, status.st_mtime_ns)
+
+
+def content(path: Path) -> str:
+    """Digest of a file's bytes. Raises ``ArticleError`` where it cannot be read."""
+    try:
+        with path.open("rb") as data:
+            return hashlib.file_digest(data, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except OSError as error:
+        raise ArticleError(f"无法读取（{error.strerror}）。请检查文件是否存在、是否有权限。") from error
+
+
+def checked_format(path: Path) -> None:
+    """Raises ``ArticleError`` for a kind of file that is not read."""
+    if path.suffix.lower() not in corpus.SUFFIXES:
+        kinds = "、".join(sorted(corpus.SUFFIXES))
+        raise ArticleError(f"格式不支持：目前读取 {kinds}。请转换后再放入。")
+
+
+def reliable_time(found: Found) -> int:
+    """The file's time, or 0 where it is so young that a later change might not show in it."""
+    return found.mtime_ns if abs(time.time_ns() - found.mtime_ns) > _RELIABLE_NS else 0
+
+
+def compare(found: Iterable[Found], known: Mapping[str, Source]) -> Differences:
+    """What changed since the records were made: by size and time, and by content where these differ."""
+    new: list[Found] = []
+    changed: list[Found] = []
+    failed: list[Found] = []
+    same: list[Source] = []
+    seen: set[str] = set()
+    touched = 0
+    for file in found:
+        seen.add(file.key)
+        record = known.get(file.key)
+        if record is None:
+            new.append(file)
+        elif (file.size, file.mtime_ns) == (record.size, record.mtime_ns):
+            if record.reason:
+                failed.append(file)
+            else:
+                same.append(record)
+        elif file.size != record.size or not _same_content(file.path, record.digest):
+            changed.append(file)
+        elif record.reason:
+            failed.append(file)
+        else:
+            touched += 1
+            same.append(replace(record, mtime_ns=reliable_time(file)))
+    gone = tuple(record for key, record in known.items() if key not in seen)
+    return Differences(tuple(new), tuple(changed), gone, tuple(failed), tuple(same), touched)
+
+
+def _same_content(path: Path, digest: str) -> bool:
+    try:
+        return bool(digest) and content(path) == digest
+    except ArticleError:
+        return False
+
+
+def source_of(key: str, before: Before) -> Source:
+    """The file of the article with this id, path or title. Raises ``InputError``."""
+    holder = {id: source for source in before.sources for id in source.articles}
+    real = real_place(Path(key)) if "\0" not in key else key
+    for source in before.sources:
+        if key in (source.path, source.key) or (real == source.key and source.articles):
+            return source
+    live = before.live()
+    folded = fold(key)
+    matches = [key] if key in live else [id for id, (_, _, e) in live.items() if fold(e.title) == folded]
+    if not matches:
+        raise InputError(f"没有这篇文章：{key}。运行 askai articles 可以看到所有文章的编号和标题。")
+    if len(matches) > 1:
+        raise InputError(f"有 {len(matches)} 篇文章叫 {key}，请改用编号：{'、'.join(matches[:5])}。")
+    source = holder[matches[0]]
+    if len(source.articles) > 1:
+        raise InputError(
+            f"{key} 和另外 {len(source.articles) - 1} 篇文章在同一个文件 {source.path} 里。"
+            f"要一起移除，请给出这个文件的路径；否则请修改文件后运行 askai build。"
+        )
+    return source
