@@ -126,7 +126,7 @@ def zip_file(files: Mapping[str, str | bytes], compression: int = zipfile.ZIP_DE
 
 def legacy_zip(files: Mapping[str, bytes], encoding: str) -> bytes:
     """An archive with names in a legacy encoding and no word about it, as Windows makes them."""
-    stand_ins = {f"{n:0{len(name.encode(encoding))}d}": name.encode(encoding) for n, name in enumerate(files)}
+    stand_ins = {chr(65 + n) * len(name.encode(encoding)): name.encode(encoding) for n, name in enumerate(files)}
     data = zip_file(dict(zip(stand_ins, files.values(), strict=True)))
     for stand_in, raw in stand_ins.items():
         data = data.replace(stand_in.encode(), raw)

@@ -48,7 +48,7 @@ def test_names(sent: str, kept: str) -> None:
     assert uploads.safe_name(sent) == kept
 
 
-@pytest.mark.parametrize("name", ["a.exe", "a.html", "noext", "..", "", "a.md/"])
+@pytest.mark.parametrize("name", ["a.exe", "a.doc", "noext", "..", "", "a.md/"])
 def test_other_kinds_are_refused_by_name(name: str) -> None:
     with pytest.raises(ArticleError, match="格式不支持"):
         uploads.safe_name(name)

@@ -13,13 +13,24 @@ from pathlib import Path
 from askai.errors import ArticleError, InputError
 from askai.formats.contents import Contents, Source
 from askai.formats.extractor import default_extractor
-from askai.formats.kinds import LARGEST, PLAIN, SHOWN, SUFFIXES, Kind, checked, kind_of, too_big
+from askai.formats.kinds import (
+    BY_SUFFIX,
+    LARGEST,
+    PLAIN,
+    SHOWN,
+    SUFFIXES,
+    UNSUPPORTED,
+    Kind,
+    checked,
+    kind_of,
+    too_big,
+)
 from askai.formats.plain import decode, parse
 from askai.types import Article, Failure
 
 __all__ = [
-    "LARGEST", "MAX_BYTES", "SHOWN", "SUFFIXES", "decode", "find_files", "kind_of", "load", "parse",
-    "read_articles", "read_data", "read_file", "readable",
+    "BY_SUFFIX", "LARGEST", "MAX_BYTES", "SHOWN", "SUFFIXES", "UNSUPPORTED", "decode", "find_files", "kind_of",
+    "load", "parse", "read_articles", "read_data", "read_file", "readable", "unique",
 ]
 
 MAX_BYTES = PLAIN.limit

@@ -16,8 +16,9 @@ MAX_PAGES = 20_000
 _SCANNED = "PDF 里没有文字，像是扫描件或图片。请先做文字识别（OCR），再放入带文字的 PDF 或文本。"
 # What pdfium puts where a hyphen ends a line.
 _HYPHEN = re.compile(r"(\w)[\x02\ufffe](?=(\w))")
-_DIGITS = re.compile(r"\d+")
-_PAGE_NUMBER = re.compile(r"[-–—·\s]*(?:第\s*)?(?:#|[ivxlc]{1,6})\s*页?(?:\s*[/／,，]?\s*(?:共\s*)?#\s*页?)?[-–—·\s]*")
+# A page number alone, or at either end of a running head.
+_NUMBER = r"(?:[-–—·|\s]*(?:第\s*)?(?:\d{1,5}|[ivxlc]{1,6})\s*页?(?:\s*[/／,，]?\s*共\s*\d{1,5}\s*页|\s*[/／]\s*\d{1,5}\s*页?)?[-–—·|\s]*)"
+_PAGE_NUMBER = re.compile(rf"^{_NUMBER}$|^{_NUMBER}(?=\s)|(?<=\s){_NUMBER}$|第\s*\d+\s*页")
 _ENDS = tuple("。！？!?：:；;…”」』》.")
 _OPENS = re.compile(
     r"[\u3000\t]| {2,}|#{1,6} |[•●■◆·▪–-]\s|第[一二三四五六七八九十百千零〇\d]{1,6}[章节条编部篇]"
@@ -49,8 +50,9 @@ def _width(line: str) -> int:
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
 
 
-def _key(line: str) -> str:
-    return _DIGITS.sub("#", one_line(line))
+def _edge(line: str) -> str:
+    """An outermost line of a page, its page number taken for any."""
+    return _PAGE_NUMBER.sub("#", one_line(line), count=1)
 
 
 def without_running_heads(pages: Sequence[list[str]]) -> list[list[str]]:
@@ -59,23 +61,17 @@ def without_running_heads(pages: Sequence[list[str]]) -> list[list[str]]:
         return list(pages)
     seen: Counter[str] = Counter()
     for lines in pages:
-        seen.update({_key(line) for line in (*lines[:2], *lines[-2:])})
+        seen.update({_edge(line) for line in (*lines[:1], *lines[-1:])} | {*lines[1:2], *lines[-2:-1]})
     often = max(3, round(0.4 * len(pages)))
-    repeated = {key for key, n in seen.items() if n >= often}
     kept = []
     for lines in pages:
         start, end = 0, len(lines)
-        while start < min(2, end) and _runs(lines[start], repeated, edge=start == 0):
-            start += 1
-        while end > max(start, len(lines) - 2) and _runs(lines[end - 1], repeated, edge=end == len(lines)):
-            end -= 1
+        if lines and seen[_edge(lines[0])] >= often:
+            start = 2 if len(lines) > 1 and seen[lines[1]] >= often else 1
+        if end > start and seen[_edge(lines[-1])] >= often:
+            end -= 2 if end - start > 1 and seen[lines[-2]] >= often else 1
         kept.append(lines[start:end])
     return kept
-
-
-def _runs(line: str, repeated: set[str], *, edge: bool) -> bool:
-    key = _key(line)
-    return key in repeated and (edge or not _PAGE_NUMBER.fullmatch(key))
 
 
 def _joint(before: str, after: str, full: int) -> str:
