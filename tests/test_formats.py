@@ -15,7 +15,16 @@ from pathlib import Path
 
 import docx
 import pytest
+from conftest import ROOT
 from hypothesis import given, settings, strategies as st
+
+from askai.assistant import Assistant
+from askai.corpus import SUFFIXES, load, read_articles, read_data, unique
+from askai.errors import ArticleError
+from askai.formats.pdf import paragraphs, plain_han, without_running_heads
+from askai.passages import split
+from askai.text import sentences
+from askai.types import Article
 from making_files import (
     FACT,
     MADE,
@@ -32,14 +41,6 @@ from making_files import (
     xlsx_file,
     zip_file,
 )
-
-from askai.assistant import Assistant
-from askai.corpus import SUFFIXES, load, read_articles, read_data, unique
-from askai.errors import ArticleError
-from askai.formats.pdf import paragraphs, plain_han, without_running_heads
-from askai.passages import split
-from askai.text import sentences
-from askai.types import Article
 
 
 def read(data: bytes, name: str) -> Article:
@@ -104,6 +105,12 @@ def test_known_formats_that_are_not_read_are_named(begins: bytes, named: str) ->
     for name in ("a.txt", "a.docx", "a.html"):
         with pytest.raises(ArticleError, match=named):
             read_data(begins + bytes(600), name, name)
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh.md"])
+def test_the_readme_names_every_suffix(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    assert not [suffix for suffix in SUFFIXES if f"`{suffix}`" not in text]
 
 
 # --- web pages
@@ -321,7 +328,7 @@ def test_sheets_have_their_names() -> None:
 
     book = openpyxl.Workbook()
     book.active.title = "一月"
-    for row in (("日期", "完成"), (dt.datetime(2025, 1, 2), True)):
+    for row in (("日期", "完成"), (dt.date(2025, 1, 2), True)):
         book.active.append(row)
     book.create_sheet("二月").append(("空表头", "没有行"))
     text = read(saved(book.save), "a.xlsx").text

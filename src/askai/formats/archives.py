@@ -112,7 +112,7 @@ def archive_parts(data: bytes, source: Source, start: int, read_one: ReadOne) ->
     the archive itself cannot be read.
     """
     package = open_package(data)
-    members = [m for m in package.infolist() if not m.is_dir()]
+    members = [m for m in package.infolist() if not m.filename.endswith("/")]
     listed = [(m, n) for m, n in zip(members, map(harmless, member_names(members)), strict=True) if _is_ours(n)]
     if not listed:
         raise ArticleError("压缩包里没有文件。请放入文章后再试。")

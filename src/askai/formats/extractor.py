@@ -67,8 +67,12 @@ class Extractor:
     def _file(self, kind: Kind, data: bytes, source: Source) -> Contents:
         for _ in range(2):
             try:
+                contents = Contents()
                 with closing(self._ask(kind, data, source, 0)) as messages:
-                    return next(_believed(m) for m in list(messages) if "articles" in m)
+                    for message in messages:
+                        if "articles" in message:
+                            contents = _believed(message)
+                return contents
             except _Trouble as trouble:
                 # What earlier files left in the child's memory is not this one's fault.
                 if self._served == 1 or self._timed_out:

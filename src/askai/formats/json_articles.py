@@ -20,6 +20,8 @@ _META = {
     "url": ("url", "link", "网址", "链接"),
 }
 _LISTS = ("articles", "data", "items", "rows", "docs", "文章")
+MAX_ENTRIES = 100_000
+_NAMED_FAILURES = 1000
 _SHAPE = "应是文章的列表，每篇有 title 和 content（或 text、body）。请改好后再放入。"
 
 
@@ -57,11 +59,16 @@ def _many(entries: Iterable[tuple[int, Any]], source: Source) -> Contents:
     failures: list[Failure] = []
     for number, entry in entries:
         mine = Source(f"{source.id}#{number}", source.path, f"{source.stem} {number}")
+        if number > MAX_ENTRIES:
+            raise ArticleError(f"里面的条目超过 {MAX_ENTRIES:,} 条的上限。请拆成几份后再试。")
         try:
             # A line of JSON Lines comes as text.
             articles.append(_article(_load(entry) if isinstance(entry, str) else entry, mine))
         except ArticleError as error:
             failures.append(Failure(f"{source.path}#{number}", str(error)))
+            if len(failures) > _NAMED_FAILURES:
+                told = f"有 {_NAMED_FAILURES:,} 条以上不是文章，没有读。第一条：{failures[0].reason}"
+                raise ArticleError(told) from error
     if not articles:
         raise ArticleError(failures[0].reason if failures else NO_TEXT)
     return Contents(tuple(articles), tuple(failures))

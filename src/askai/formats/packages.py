@@ -34,7 +34,7 @@ def open_package(data: bytes) -> zipfile.ZipFile:
         package = zipfile.ZipFile(io.BytesIO(data))
         members = package.infolist()
     except BROKEN as error:
-        raise broken("压缩包") from error
+        raise broken("文件") from error
     if len(members) > MAX_MEMBERS:
         raise ArticleError(f"里面有 {len(members):,} 个文件，超过 {MAX_MEMBERS:,} 个的上限。请拆成几份后再试。")
     size = sum(member.file_size for member in members)
@@ -54,7 +54,7 @@ def member_bytes(package: zipfile.ZipFile, member: zipfile.ZipInfo | str) -> byt
             raise ArticleError("加了密码，读不了。请去掉密码后再放入。")
         return package.read(info)
     except BROKEN as error:
-        raise broken("压缩包里的内容") from error
+        raise broken("里面的内容") from error
 
 
 def package_kind(package: zipfile.ZipFile) -> str | None:

@@ -17,7 +17,8 @@ _SCANNED = "PDF 里没有文字，像是扫描件或图片。请先做文字识�
 # What pdfium puts where a hyphen ends a line.
 _HYPHEN = re.compile(r"(\w)[\x02\ufffe](?=(\w))")
 # A page number alone, or at either end of a running head.
-_NUMBER = r"(?:[-–—·|\s]*(?:第\s*)?(?:\d{1,5}|[ivxlc]{1,6})\s*页?(?:\s*[/／,，]?\s*共\s*\d{1,5}\s*页|\s*[/／]\s*\d{1,5}\s*页?)?[-–—·|\s]*)"
+_OF = r"(?:\s*[/／,，]?\s*共\s*\d{1,5}\s*页|\s*[/／]\s*\d{1,5}\s*页?)?"
+_NUMBER = rf"(?:[-–—·|\s]*(?:第\s*)?(?:\d{{1,5}}|[ivxlc]{{1,6}})\s*页?{_OF}[-–—·|\s]*)"
 _PAGE_NUMBER = re.compile(rf"^{_NUMBER}$|^{_NUMBER}(?=\s)|(?<=\s){_NUMBER}$|第\s*\d+\s*页")
 _ENDS = tuple("。！？!?：:；;…”」』》.")
 _OPENS = re.compile(

@@ -43,12 +43,12 @@ def _limit(memory: int) -> None:
 
 def _is_worn() -> bool:
     """Whether this process has grown so far that another one should take its place."""
+    # Not getrusage: a child is born with the peak of its parent there.
     try:
-        import resource
-    except ImportError:
+        resident = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    except OSError:
         return False
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return used * (1 if sys.platform == "darwin" else 1024) > _WORN_BYTES
+    return resident * os.sysconf("SC_PAGE_SIZE") > _WORN_BYTES
 
 
 def _alarm(seconds: int) -> None:
