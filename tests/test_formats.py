@@ -15,7 +15,6 @@ from pathlib import Path
 
 import docx
 import pytest
-from conftest import ROOT
 from hypothesis import given, settings, strategies as st
 
 from askai.assistant import Assistant
@@ -25,6 +24,7 @@ from askai.formats.pdf import paragraphs, plain_han, without_running_heads
 from askai.passages import split
 from askai.text import sentences
 from askai.types import Article
+from conftest import ROOT
 from making_files import (
     FACT,
     MADE,
@@ -145,12 +145,17 @@ def test_the_site_is_cut_off_a_title() -> None:
     assert read(page, "a.html").title == "白石灯塔小史"
 
 
-@pytest.mark.parametrize("declared", ["gb2312", "GBK", "gb18030", "big5", "utf-8", "utf-16", "", "x-unknown"])
+@pytest.mark.parametrize("declared", ["gb2312", "GBK", "gb18030", "big5", "utf-8", "utf-16", "", "x-unknown", "iso-8859-1", "idna"])
 def test_the_encoding_of_a_page(declared: str) -> None:
     text = "<html><head><meta charset=UNSAID></head><body><p>綠茶最好放進冰箱冷藏，溫度以攝氏五度左右為宜。</p></body></html>"
-    actual = {"gb2312": "gb18030", "": "gb18030", "x-unknown": "big5", "utf-16": "utf-16"}.get(declared, declared)
+    actual = {"gb2312": "gb18030", "": "gb18030", "x-unknown": "big5", "iso-8859-1": "gb18030", "idna": "utf-8", "utf-16": "utf-16"}.get(declared, declared)
     data = text.replace("UNSAID", declared or "utf-8").encode(actual)
     assert "綠茶最好放進冰箱冷藏，溫度以攝氏五度左右為宜。" in read(data, "a.htm").text
+
+
+def test_a_western_page_is_believed_last() -> None:
+    data = "<meta charset=windows-1252><p>Où est le phare ? Près de l’île, « là-bas » — à côté du café.</p>".encode("cp1252")
+    assert read(data, "a.html").text.startswith("Où est le phare ? Près de l’île")
 
 
 def test_a_bom_of_a_page_outweighs_its_declaration() -> None:
@@ -228,6 +233,22 @@ def test_running_heads_go_and_text_of_the_same_form_stays() -> None:
         assert without_running_heads(pages) == [[f"第{n}章", f"今天是{n}号。", f"正文{n}。"] for n in range(1, 7)], head
     few = [["甲", "乙"], ["甲", "丙"]]
     assert without_running_heads(few) == few
+
+
+def test_an_outline_gives_headings() -> None:
+    from reportlab.pdfgen.canvas import Canvas
+
+    pdf_file()
+    out = io.BytesIO()
+    canvas = Canvas(out)
+    canvas.setFont("STSong-Light", 12)
+    for n, (title, level) in enumerate((("第一部分", 0), ("来历", 1))):
+        canvas.bookmarkPage(title)
+        canvas.addOutlineEntry(title, title, level)
+        canvas.drawString(60, 700 - 80 * n, title)
+        canvas.drawString(60, 670 - 80 * n, FACT)
+    canvas.save()
+    assert read(out.getvalue(), "a.pdf").text == f"# 第一部分\n{FACT}\n## 来历\n{FACT}"
 
 
 def test_a_scanned_pdf_says_so() -> None:

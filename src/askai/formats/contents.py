@@ -17,7 +17,6 @@ NO_TEXT = "文件里没有文字。请写入内容后再重建索引。"
 # What is no text, or no Unicode text: half characters, controls, a byte order mark, noncharacters.
 _BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _NO_TEXT = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufeff\ufffe\uffff]")
-_LINE_END = re.compile(r"[ \t\u3000]+(?=\n)")
 _GAP = re.compile(r"\n{3,}")
 _NOBODY = frozenset("anonymous Administrator Admin User Author openpyxl python-docx Unknown 未知 作者".split())
 _KEPT = ("title", "date", "author", "source", "url", "licence", "license")
@@ -52,7 +51,9 @@ def clean(text: str) -> str:
 
 def tidy(text: str) -> str:
     """``clean`` text without spaces at line ends or more than one empty line in a row."""
-    return _GAP.sub("\n\n", _LINE_END.sub("", clean(text))).strip("\n")
+    # Line by line: a pattern would go over a long run of spaces once for each of them.
+    lines = (line.rstrip(" \t\u3000") for line in clean(text).split("\n"))
+    return _GAP.sub("\n\n", "\n".join(lines)).strip("\n")
 
 
 def one_line(text: str) -> str:

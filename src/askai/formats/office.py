@@ -50,13 +50,18 @@ class _Styles:
 
     def __init__(self, document: Any) -> None:
         self._styles = {style.style_id: style for style in document.styles if style.type == 1}
+        self._levels = {id: self._level(style) for id, style in self._styles.items()}
 
     def level(self, paragraph: Any) -> int | None:
         """0 for a title, 1 to 6 for a heading, None for anything else."""
         outline = paragraph.find(f"{_W}pPr/{_W}outlineLvl")
         if outline is not None and (outline.get(f"{_W}val") or "9") in "012345":
             return int(outline.get(f"{_W}val")) + 1
-        style = self._styles.get(_style_id(paragraph))
+        return self._levels.get(_style_id(paragraph))
+
+    @staticmethod
+    def _level(style: Any) -> int | None:
+        # A style may stand on others, and in a broken file on itself.
         for _ in range(10):
             if style is None:
                 return None
@@ -138,7 +143,7 @@ def _shape_texts(shapes: Any, title: Any) -> Iterator[str]:
         shape = pending.pop()
         if title is not None and shape.shape_id == title.shape_id:
             continue
-        if shape.shape_type is not None and shape.shape_type == 6:
+        if hasattr(shape, "shapes"):
             pending.extend(sorted(shape.shapes, key=lambda s: (s.top or 0, s.left or 0), reverse=True))
         elif getattr(shape, "has_table", False):
             yield "\n".join(row_lines([cell.text for cell in row.cells] for row in shape.table.rows))

@@ -53,7 +53,7 @@ def _width(line: str) -> int:
 
 def _edge(line: str) -> str:
     """An outermost line of a page, its page number taken for any."""
-    return _PAGE_NUMBER.sub("#", one_line(line), count=1)
+    return _PAGE_NUMBER.sub("#", one_line(line), count=1) if len(line) < 200 else line
 
 
 def without_running_heads(pages: Sequence[list[str]]) -> list[list[str]]:

@@ -6,6 +6,7 @@ import codecs
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from html import unescape
 from typing import Any
 
@@ -18,6 +19,8 @@ from askai.formats.plain import decode
 
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]{2,30})""", re.IGNORECASE)
 _XML_ENCODING = re.compile(rb"""\A\s*<\?xml[^>]{0,100}?encoding\s*=\s*["']([\w.:-]{2,30})""")
+_EAST_ASIAN = re.compile(r"utf-?(?:8|16|32)|gb|big5|shift|euc-|sjis|iso-2022|hz")
+_WESTERN = re.compile(r"iso-8859|windows-125|latin|koi8|cp\d")
 _DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
 _NUMBERED = re.compile(r"&#(?:[xX]([0-9a-fA-F]+)|([0-9]+));?")
 _LONG_TAG = re.compile(r"<[a-zA-Z][^<>]{20000,}")
@@ -45,13 +48,20 @@ def decode_page(data: bytes) -> str:
     if declared:
         name = declared.group(1).decode("ascii").lower()
         # What calls itself GB2312 mostly is GBK, of which GB18030 is the whole.
-        name = {"gb2312": "gb18030", "gbk": "gb18030", "big5": "big5hkscs", "iso-8859-1": "cp1252"}.get(name, name)
-        try:
-            if codecs.lookup(name).name not in {"utf-7", "idna", "punycode", "unicode_escape"}:
+        name = {"gb2312": "gb18030", "gbk": "gb18030", "big5": "big5hkscs"}.get(name, name)
+        if _EAST_ASIAN.match(name):
+            try:
                 return data.decode(name)
-        except (LookupError, UnicodeError):
-            pass  # the page is wrong about itself
-    return decode(data)
+            except (LookupError, UnicodeError):
+                pass  # the page is wrong about itself
+    try:
+        return decode(data)
+    except ArticleError:
+        # Any bytes are some text in a Western encoding: believed last.
+        if declared and _WESTERN.match(name):
+            with suppress(LookupError, UnicodeError):
+                return data.decode(name)
+        raise
 
 
 def _reference(match: re.Match[str]) -> str:
@@ -125,7 +135,7 @@ def page_meta(root: Any) -> dict[str, str | None]:
     canonical = root.xpath("//link[@rel='canonical']/@href")
     meta["url"] = meta["url"] or (str(canonical[0]) if canonical else None)
     headings = [one_line("".join(h.itertext(with_tail=False))) for h in root.iter("h1")]
-    title = one_line("".join(root.xpath("//head/title//text()")))
+    title = one_line("".join(root.xpath("//head/title//text()")))[:500]
     if not meta["title"]:
         # A page's <title> mostly ends in the name of the site.
         named = [h for h in headings if h]
