@@ -24,7 +24,7 @@ from askai.formats.pdf import paragraphs, plain_han, without_running_heads
 from askai.passages import split
 from askai.text import sentences
 from askai.types import Article
-from conftest import ROOT
+from conftest import ROOT, Run
 from making_files import (
     FACT,
     MADE,
@@ -199,6 +199,15 @@ def test_pages_of_a_pdf_lead_to_the_page_of_a_citation(tmp_path: Path) -> None:
     assert "HB-47" in answer.citations[0].quote
     assert answer.citations[0].page == 4
     assert Assistant.open(tmp_path / "index").article("灯塔").pages == article.pages
+
+
+def test_the_terminal_shows_the_page(askai: Run, tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "灯塔.pdf").write_bytes(pdf_file([["前言写在这里。"], [FACT]]))
+    assert askai("build").returncode == 0
+    assert "灯塔.pdf（第 2 页，" in askai("ask", "白石灯塔由谁主持修建？").stdout.decode()
+    (answer,) = map(json.loads, askai("ask", "白石灯塔由谁主持修建？", "--json").stdout.splitlines())
+    assert answer["citations"][0]["page"] == 2
 
 
 def test_lines_of_a_pdf_become_paragraphs_again() -> None:

@@ -53,6 +53,7 @@ class Extractor:
         self._owner = 0
         self._served = 0
         self._timed_out = False
+        self._deadline = 0.0
 
     def read(self, kind: Kind, data: bytes, source: Source) -> Contents:
         """The articles of a file. Raises ``ArticleError`` where it cannot be read, or not in time."""
@@ -116,28 +117,27 @@ class Extractor:
         try:
             child = self._running()
             request = {"kind": kind.name, "start": start, **asdict(source)}
-            with self._watched(child, self._seconds), suppress(OSError):
-                write_frame(_pipe(child.stdin), to_json(request))
-                write_frame(_pipe(child.stdin), data)
-            while True:
-                message = self._message(child, self._seconds)
-                if "refused" in message:
-                    finished = True
-                    raise ArticleError(str(message["refused"]))
-                if "memory" in message:
-                    raise _Trouble(_MEMORY)
-                if "end" in message:
-                    finished = not message.get("worn") and self._served < _FILES_PER_CHILD
-                    return
-                yield message
+            with self._watched(child, self._seconds):
+                with suppress(OSError):  # a child that is gone is told from its missing answer
+                    write_frame(_pipe(child.stdin), to_json(request))
+                    write_frame(_pipe(child.stdin), data)
+                while "end" not in (message := self._message(child, self._seconds)):
+                    if "refused" in message:
+                        finished = True
+                        raise ArticleError(str(message["refused"]))
+                    if "memory" in message:
+                        raise _Trouble(_MEMORY)
+                    yield message
+            worn = message.get("worn") or self._served >= _FILES_PER_CHILD
+            finished = not worn and not self._timed_out
         finally:
             # Whatever interrupts us leaves answers in the pipe that belong to no later question.
             if not finished:
                 self._stop()
 
     def _message(self, child: subprocess.Popen[bytes], seconds: int) -> dict[str, Any]:
-        with self._watched(child, seconds):
-            frame = read_frame(_pipe(child.stdout), LARGEST_REPLY)
+        self._deadline = time.monotonic() + seconds
+        frame = read_frame(_pipe(child.stdout), LARGEST_REPLY)
         if self._timed_out:
             raise _Trouble(f"读了 {seconds} 秒还没读完，已停止。文件可能已损坏，或过于复杂。请拆开或另存后再试。")
         try:
@@ -150,20 +150,24 @@ class Extractor:
 
     @contextmanager
     def _watched(self, child: subprocess.Popen[bytes], seconds: int) -> Iterator[None]:
-        """End the child when what is inside takes too long: its pipes then come to their end."""
+        """End the child once the deadline is past, which each message moves: its pipes then end too."""
+        self._deadline = time.monotonic() + seconds
+        done = threading.Event()
 
-        def end() -> None:
+        def watch() -> None:
+            while (left := self._deadline - time.monotonic()) > 0:
+                if done.wait(left):
+                    return
             self._timed_out = True
             child.kill()
 
-        timer = threading.Timer(seconds, end)
-        timer.daemon = True
-        timer.start()
+        watcher = threading.Thread(target=watch, name="askai-extractor", daemon=True)
+        watcher.start()
         try:
             yield
         finally:
-            timer.cancel()
-            timer.join()  # so that it cannot end the child while the next file is read
+            done.set()
+            watcher.join()  # so that it cannot end the child while the next file is read
 
     def _running(self) -> subprocess.Popen[bytes]:
         self._timed_out = False
@@ -172,8 +176,9 @@ class Extractor:
             return self._child
         self._stop()
         self._child, self._owner, self._served = self._started(), os.getpid(), 1
-        if "ready" not in self._message(self._child, _START_S):
-            raise _Trouble(_CRASHED)
+        with self._watched(self._child, _START_S):
+            if "ready" not in self._message(self._child, _START_S):
+                raise _Trouble(_CRASHED)
         return self._child
 
     def _started(self) -> subprocess.Popen[bytes]:
