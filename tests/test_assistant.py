@@ -221,7 +221,7 @@ def test_answer_as_json(ready: Assistant) -> None:
         "question", "understood_as", "status", "answer", "confidence", "citations", "elapsed_ms",
     ]  # fmt: skip
     assert list(given["citations"][0]) == [
-        "number", "article_id", "title", "path", "start", "end", "quote", "span", "score",
+        "number", "article_id", "title", "path", "start", "end", "quote", "span", "score", "page",
     ]  # fmt: skip
     assert given["elapsed_ms"] > 0
     span = given["citations"][0]["span"]

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from askai.corpus import MAX_BYTES, SUFFIXES, decode, parse
+from askai.corpus import SUFFIXES, UNSUPPORTED, read_data
 from askai.errors import ArticleError, InputError
 from askai.types import Failure
 from askai.ui.markup import plain
@@ -33,7 +33,7 @@ def safe_name(name: str) -> str:
     stem, dot, ending = cleaned.encode("utf-8", "ignore").decode("utf-8").strip().rpartition(".")
     suffix = (dot + ending).lower()
     if suffix not in SUFFIXES:
-        raise ArticleError("格式不支持：目前读取 .txt 和 .md。请转换后再上传。")
+        raise ArticleError(UNSUPPORTED)
     stem = stem.strip(" .") or "文章"
     if _RESERVED.match(stem):
         stem = f"_{stem}"
@@ -45,13 +45,11 @@ def safe_name(name: str) -> str:
 def store(corpus: Path, name: str, data: bytes) -> Path:
     """Write ``data`` below the corpus; another file of that name is kept and a number added.
 
-    A file with the same name and content is left as it is. Raises ``ArticleError`` for a text that
+    A file with the same name and content is left as it is. Raises ``ArticleError`` for one that
     could not be read back and ``InputError`` where the folder cannot be written.
     """
     name = safe_name(name)
-    if len(data) > MAX_BYTES:
-        raise ArticleError(f"超过 {MAX_BYTES / 1e6:.0f} MB 的上限。请拆成几篇后再试。")
-    parse(decode(data), id=name, path=name, stem=Path(name).stem)
+    read_data(data, name, name)
     stem, suffix = Path(name).stem, Path(name).suffix
     try:
         corpus.mkdir(parents=True, exist_ok=True)
