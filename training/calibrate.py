@@ -177,14 +177,16 @@ def fit_confidence(found: Sequence[Case], ranking: Calibration) -> Calibration:
 
 
 def choose_thresholds(found: Sequence[Case], calibration: Calibration) -> Calibration:
-    """Balanced: best balanced accuracy of answering and declining. Strict answers one in ten of what
+    """Balanced: the most right answers less half of the wrong ones. Strict answers one in ten of what
     has no answer; lenient answers 19 in 20 of what has one."""
-    yes, no = [], []
+    yes, no, judged = [], [], []
     for case in found:
-        value = confidence(ranked_of(case, calibration), calibration)
+        ranked = ranked_of(case, calibration)
+        value = confidence(ranked, calibration)
         (yes if case.question.answer else no).append(value)
+        judged.append((value, bool(ranked) and right(case, ranked[0])))
     grid = np.arange(0.02, 0.9, 0.01)
-    worth = [np.mean(np.array(yes) >= t) + np.mean(np.array(no) < t) for t in grid]
+    worth = [sum(1.0 if good else -0.5 for value, good in judged if value >= t) for t in grid]
     balanced = float(grid[int(np.argmax(worth))])
     strict, lenient = float(np.quantile(no, 0.9)), float(np.quantile(yes, 0.05))
     chosen = {Mode.STRICT: max(strict, balanced), Mode.BALANCED: balanced, Mode.LENIENT: min(lenient, balanced)}
@@ -219,12 +221,12 @@ def report(name: str, found: Sequence[Case], calibration: Calibration) -> None:
             continue
         area = metrics.auroc([sure[id(c)] for c in [*answerable, *no]], [True] * n + [False] * len(no))
         shares = {m: np.mean([sure[id(c)] >= t for c in no]) for m, t in calibration.thresholds.items()}
-        print(f"  {kind}: {len(no)}, AUROC {area or 0:.3f}, answered", {m: round(float(s), 3) for m, s in shares.items()})
+        print(f"  {kind}: {len(no)}, AUROC {area or 0:.3f}, answered", {m.value: round(float(s), 3) for m, s in shares.items()})
     for mode, threshold in calibration.thresholds.items():
         taken = [c for c in found if sure[id(c)] >= threshold]
         good = sum(right(c, ranked_of(c, calibration)[0]) for c in taken)
         share = np.mean([sure[id(c)] >= threshold for c in answerable])
-        print(f"  {mode} {threshold}: answers {share:.3f} of the answerable; first excerpt right in {good}/{len(taken)}")
+        print(f"  {mode.value} {threshold}: answers {share:.3f} of the answerable; first excerpt right in {good}/{len(taken)}")
     flags = [bool(r := ranked_of(c, calibration)) and right(c, r[0]) for c in found]
     values = [sure[id(c)] for c in found]
     error, bins = metrics.calibration(values, flags)
