@@ -237,12 +237,50 @@ def report(name: str, found: Sequence[Case], calibration: Calibration) -> None:
         print(f"    coverage {p['coverage']:.1f} wrong {p['risk']:.3f} confidence {p['confidence']:.2f}")
 
 
+def plot(found: Sequence[Case], calibration: Calibration, target: Path) -> None:
+    """Reliability and risk against coverage, side by side."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    mpl.rcParams["svg.hashsalt"] = "askai"
+    from matplotlib import pyplot
+
+    flags = [bool(r := ranked_of(c, calibration)) and right(c, r[0]) for c in found]
+    values = [confidence(ranked_of(c, calibration), calibration) for c in found]
+    error, bins = metrics.calibration(values, flags)
+    curve = metrics.risk_coverage(values, flags, 20)
+    figure, (left, middle) = pyplot.subplots(1, 2, figsize=(9, 4))
+    left.plot([0, 1], [0, 1], color="0.7", linestyle="--")
+    left.plot([b["confidence"] for b in bins], [b["accuracy"] for b in bins], "o-", color="teal")
+    left.set(xlabel="confidence", ylabel="first excerpt right", title=f"Reliability (ECE {error:.3f})", xlim=(0, 1), ylim=(0, 1))
+    middle.plot([p["coverage"] for p in curve], [p["risk"] for p in curve], "o-", color="teal")
+    for name, (_mode, threshold) in zip(("strict", "balanced", "lenient"), calibration.thresholds.items(), strict=True):
+        share = float(np.mean([v >= threshold for v in values]))
+        middle.axvline(share, color="0.7", linestyle=":")
+        middle.annotate(f"{name} {threshold:.2f}", (share, 0.02), rotation=90, fontsize=8, color="0.3")
+    middle.set(xlabel="questions answered", ylabel="of these, first excerpt wrong", title="Risk and coverage", xlim=(0, 1), ylim=(0, 1))
+    figure.tight_layout()
+    figure.savefig(target, metadata={"Date": None})
+
+
+def second_excerpts(found: Sequence[Case], calibration: Calibration) -> None:
+    """How often a later excerpt is right, by how far its score is behind the first one's."""
+    bins: dict[int, list[bool]] = {}
+    for case in found:
+        ranked = ranked_of(case, calibration)[:3]
+        for c in ranked[1:]:
+            bins.setdefault(min(6, int(ranked[0].score - c.score)), []).append(right(case, c))
+    for gap, flags in sorted(bins.items()):
+        print(f"  later excerpt {gap} to {gap + 1} behind: right {np.mean(flags):.3f} of {len(flags)}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shared", type=Path, required=True)
     parser.add_argument("--reader", type=Path, default=MODELS / READER)
     parser.add_argument("--limit", type=int, default=100000)
     parser.add_argument("--dry", action="store_true")
+    parser.add_argument("--plot", type=Path, help="an SVG of the held-apart half")
     options = parser.parse_args()
     reader = NeuralReader(options.reader, threads=2)
     found = cases(options.shared, reader, options.limit)
@@ -258,6 +296,9 @@ def main() -> None:
     calibration = choose_thresholds(half, fit_confidence([*half, *even], calibration))
     report("chosen on", half, calibration)
     report("held apart", other, calibration)
+    second_excerpts(other, calibration)
+    if options.plot:
+        plot(other, calibration, options.plot)
     report("names, held apart", [c for i, c in enumerate(names) if not i // 2 % 2], calibration)
     out = {
         "ranking": [round(w, 4) for w in calibration.ranking],
