@@ -93,8 +93,8 @@ class Trial:
             self.write(self.random.choice([*self.names(), f"a{number + 1000}"]))
         return self.library.build
 
-    def killed(self, operation: Callable[[], object], after: float) -> bool:
-        """Whether the operation had not ended when it was killed."""
+    def killed(self, operation: Callable[[], object], after: float | None) -> bool:
+        """Whether the operation had not ended when it was killed; without a time it is let go on."""
         child = os.fork()
         if child == 0:
             code = 1
@@ -103,8 +103,9 @@ class Trial:
                 code = 0
             finally:
                 os._exit(code)
-        time.sleep(after)
-        os.kill(child, signal.SIGKILL)
+        if after is not None:
+            time.sleep(after)
+            os.kill(child, signal.SIGKILL)
         return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
     def digest(self) -> tuple[str, str]:
@@ -127,7 +128,7 @@ def one(trial: Trial, kind: str, number: int, counts: Counter[str]) -> None:
     operation = trial.prepare(kind, number)
     if kind not in trial.durations:
         begun = time.perf_counter()
-        operation()
+        trial.killed(operation, after=None)
         trial.durations[kind] = time.perf_counter() - begun
         operation = trial.prepare(kind, number + 10_000)
     name, digest = trial.digest()

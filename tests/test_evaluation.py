@@ -219,7 +219,7 @@ def test_each_context_is_one_article_under_its_title() -> None:
 def outcome(answers: tuple[str, ...], confidence: float, sentence: int | None, **ranks: int | None) -> Outcome:
     return Outcome(
         Example("", "", "甲？", TOWER, answers), confidence >= 0.5, confidence, "1887年", sentence,
-        ranks or {"fused": sentence}, "周怀远", confidence, 10.0,
+        ranks or {"reranked": sentence}, "周怀远", confidence, 10.0,
     )
 
 

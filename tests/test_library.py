@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -160,12 +161,17 @@ def test_a_file_of_several_articles(library: Library, monkeypatch: pytest.Monkey
     """As the readers of archives and JSON Lines give them: each line an article here."""
     from askai import updating
     from askai.corpus import parse
+    from askai.formats.contents import Contents
+    from askai.types import Failure
 
-    def by_line(path: Path, id: str) -> list[Any]:
+    def by_line(path: Path, id: str) -> Contents:
         lines = path.read_text("utf-8").splitlines()
-        return [parse(line, id=f"{id}#{n}", path=f"{path}#{n}", stem=path.stem) for n, line in enumerate(lines)]
+        return Contents(
+            tuple(parse(line, id=f"{id}#{n}", path=f"{path}#{n}", stem=path.stem) for n, line in enumerate(lines)),
+            (Failure(f"{path}#9", "有一部分读不了。"),),
+        )
 
-    monkeypatch.setattr(updating, "read_articles", by_line)
+    monkeypatch.setattr(updating, "read_file", by_line)
     many = library.corpus / "many.txt"
     many.write_text("第一座灯塔。\n第二座灯塔。\n第三座灯塔。", "utf-8")
     assert library.build().added == ("many#0", "many#1", "many#2")
@@ -175,10 +181,37 @@ def test_a_file_of_several_articles(library: Library, monkeypatch: pytest.Monkey
     assert (report.added, report.changed, report.removed) == ((), ("many#1",), ("many#2",))
     assert report.reused_vectors == report.passages - 1
     assert segments
+    assert [f.path for f in library.status().failed if "many" in f.path]
+    assert library.build().generation == report.generation, "a part that fails is no reason to read again"
     with pytest.raises(InputError, match=r"同一个文件 .*many\.txt"):
         library.remove(["many#0"])
     assert library.remove([str(many)]).removed == ("many#0", "many#1")
     assert library.verify() == []
+
+
+def test_an_archive_comes_changes_and_goes(library: Library) -> None:
+    """Members that stay the same are not read into another segment; broken ones are named, not retried."""
+
+    def archive(**members: bytes) -> Path:
+        path = brought(library, "旧报.zip", "")
+        with zipfile.ZipFile(path, "w") as out:
+            for name, data in members.items():
+                out.writestr(f"{name}.md", data)
+        return path
+
+    path = archive(one="第一座灯塔。".encode(), two="第二座灯塔。".encode(), bad=b"")
+    report = library.add([path])
+    assert report.added == ("旧报.zip/one", "旧报.zip/two")
+    assert [f.path.rsplit("/", 1)[1] for f in report.failures] == ["bad.md"]
+    shutil.copy(archive(one="第一座灯塔。".encode(), two="第二座灯塔，改过。".encode(), three="第三座。".encode()), library.corpus)
+    report = library.build()
+    assert (report.added, report.changed, report.removed) == (("旧报.zip/three",), ("旧报.zip/two",), ())
+    assert report.failures == ()
+    assert library.verify() == []
+    with pytest.raises(InputError, match="同一个文件"):
+        library.remove(["旧报.zip/one"])
+    assert len(library.remove([str(library.corpus / "旧报.zip")]).removed) == 3
+    assert len(library.undo().added) == 3
 
 
 # --- removing ---------------------------------------------------------------------------------------
@@ -243,7 +276,7 @@ def test_a_note_in_the_trash_cannot_lead_outside(library: Library) -> None:
     home.mkdir(parents=True)
     (home / "0.md").write_text("x", "utf-8")
     for place, name in (("../outside.md", "0.md"), ("/tmp/outside.md", "0.md"), ("in.md", "../../a0.md")):
-        (home / "removed.json").write_text(f'[["{place}", "{name}", "x"]]', "utf-8")
+        (home / "removed.json").write_text(f'[["{place}", "{name}", {{"x": "x"}}]]', "utf-8")
         with pytest.raises(InputError, match="没有可以撤销"):
             library.undo()
     assert (library.corpus / "a0.md").exists()
@@ -255,7 +288,7 @@ def test_removal_killed_half_way_is_mended(library: Library, last: bool) -> None
     from askai import trash
 
     chosen = ["a0", "a1", "a2"] if last else ["a1"]
-    with pytest.raises(KeyboardInterrupt), trash.thrown(library.corpus, [(f"{n}.md", n) for n in chosen], lambda: True):
+    with pytest.raises(KeyboardInterrupt), trash.thrown(library.corpus, [(f"{n}.md", {f"{n}.md": n}) for n in chosen], lambda: True):
         raise KeyboardInterrupt
     assert len(library.status().gone) == len(chosen)
     assert library.build().removed == tuple(chosen)

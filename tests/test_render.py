@@ -185,6 +185,18 @@ def test_the_copied_text_carries_the_citations() -> None:
     )
 
 
+def test_a_citation_says_its_page() -> None:
+    article = Article("a", "石桥", "a.pdf", "桥建于 1587 年。长 62 米。", pages=(0, 11))
+    cited = replace(citation(article, 11, 18, None), page=article.page_at(11))
+    html = render.render_answer(Answer("多长？", "多长？", "answered", "62 米", 0.9, (cited,), 1.0), 0)
+    assert '<span class="page">第 2 页</span>' in html
+    assert "（a.pdf，第 2 页，第 12–18 字）" in render.copy_text(
+        Answer("多长？", "多长？", "answered", "62 米", 0.9, (cited,), 1.0)
+    )
+    assert "第 2 页，第 12–18 字" in render.render_article(article, Mark(11, 18))
+    assert "页" not in "".join(seen(render.render_article(replace(article, pages=()), Mark(11, 18))).text)
+
+
 def test_a_moved_excerpt_is_found_and_a_vanished_one_is_not() -> None:
     article = Article("a", "t", "p", "前言。桥建于 1587 年。")
     cited = citation(article, 3, 13, (6, 12))

@@ -13,12 +13,26 @@ from hypothesis import example, given, settings, strategies as st
 from askai import responder
 from askai.assistant import Assistant, default_calibration
 from askai.errors import AskaiError, InputError
-from askai.responder import Calibration, Candidate, candidates, citations_of, cite, confidence, leading_words
-from askai.types import Answer, Article, Hit, Passage, Reading, Span
+from askai.evidence import wanted
+from askai.responder import (
+    SIGNALS,
+    Calibration,
+    Candidate,
+    candidates,
+    citations_of,
+    cite,
+    confidence,
+    leading_words,
+)
+from askai.types import Answer, Article, Hit, Mode, Passage, Reading, Span
 from making import HOSTILE_QUESTIONS, HOSTILE_TEXTS, article, articles, assistant_of, check, index_of
 
-ALWAYS = Calibration((9.0, 0.0, 0.0, 0.0, 0.0), 0.5, 0.5, 1.0)
-NEVER = Calibration((-9.0, 0.0, 0.0, 0.0, 0.0), 0.5, 0.5, 1.0)
+PLAIN = (1.0, 0.5, 1.0, *[0.0] * (len(SIGNALS) - 3))
+THRESHOLDS: dict[Mode, float] = {Mode.STRICT: 0.7, Mode.BALANCED: 0.5, Mode.LENIENT: 0.3}
+EVIDENCE = len(SIGNALS) + 4
+ALWAYS = Calibration(PLAIN, (9.0, *[0.0] * (EVIDENCE - 1)), THRESHOLDS)
+NEVER = replace(ALWAYS, confidence=(-9.0, *[0.0] * (EVIDENCE - 1)))
+ASKED = wanted("哪一年建成，有多高？", lambda found: [1.0] * len(found))
 ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=()), max_size=50)
 PIECES = st.sampled_from([
     "马斯克创办了特斯拉。", "“", "”", "。", "！", "？", "\n", "\n\n", "# 标题\n", "- ", "1. ", "| a | b |\n", "```\n", "  ", "\u3000",
@@ -39,7 +53,7 @@ def reading(
 
 
 def quotes(chosen: Article, *words: str | tuple[int, int]) -> list[str]:
-    ranked = candidates([reading(chosen, *words)], {chosen.id: chosen}, ALWAYS)
+    ranked = candidates([reading(chosen, *words)], {chosen.id: chosen}, ASKED, ALWAYS)
     return [c.quote for c in citations_of(ranked, {chosen.id: chosen}, 9, answered=True)]
 
 
@@ -118,7 +132,7 @@ def test_any_span_of_any_reader(text: str, data: st.DataObject) -> None:
             if a < b and text[begin + a : begin + b].strip()
         ]
         readings.append(reading(chosen, *spans, passage=(begin, end)))
-    ranked = candidates(readings, {chosen.id: chosen}, ALWAYS)
+    ranked = candidates(readings, {chosen.id: chosen}, ASKED, ALWAYS)
     assert [c.score for c in ranked] == sorted((c.score for c in ranked), reverse=True)
     cited = citations_of(ranked, {chosen.id: chosen}, 9, answered=True)
     ends: list[tuple[int, int]] = []
@@ -176,7 +190,7 @@ def test_sentence_found_in_two_passages_is_cited_once() -> None:
         reading(chosen, "特斯拉", passage=(0, len(NEWS))),
         reading(chosen, "特斯拉。他说", passage=(0, len(NEWS))),
     ]
-    ranked = candidates(readings, {chosen.id: chosen}, ALWAYS)
+    ranked = candidates(readings, {chosen.id: chosen}, ASKED, ALWAYS)
     places = sorted((c.start, c.end) for c in ranked)
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(places))
 
@@ -184,7 +198,7 @@ def test_sentence_found_in_two_passages_is_cited_once() -> None:
 def test_same_words_in_two_articles_are_cited_once() -> None:
     one, two, other = articles("塔高31米。", "塔高31米。", "灯塔高三十一米。")
     known = {a.id: a for a in (one, two, other)}
-    ranked = candidates([reading(one, "31米"), reading(two, "31米"), reading(other, "三十一米")], known, ALWAYS)
+    ranked = candidates([reading(one, "31米"), reading(two, "31米"), reading(other, "三十一米")], known, ASKED, ALWAYS)
     cited = citations_of(ranked, known, 9, answered=True)
     assert [c.quote for c in cited] == ["塔高31米。", "灯塔高三十一米。"]
     assert [c.number for c in cited] == [1, 2]
@@ -193,14 +207,14 @@ def test_same_words_in_two_articles_are_cited_once() -> None:
 def test_every_article_that_answers_is_cited() -> None:
     chosen = articles("塔高31米。", "这座塔有31米。", "据说塔高31米左右。")
     known = {a.id: a for a in chosen}
-    cited = citations_of(candidates([reading(a, "31米") for a in chosen], known, ALWAYS), known, 3, answered=True)
+    cited = citations_of(candidates([reading(a, "31米") for a in chosen], known, ASKED, ALWAYS), known, 3, answered=True)
     assert [c.article_id for c in cited] == [a.id for a in chosen]
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 10])
 def test_no_more_than_asked_for(k: int) -> None:
     chosen = article("".join(f"第{n}号塔高{n}米。" for n in range(10, 16)))
-    ranked = candidates([reading(chosen, *(f"{n}米" for n in range(10, 16)))], {chosen.id: chosen}, ALWAYS)
+    ranked = candidates([reading(chosen, *(f"{n}米" for n in range(10, 16)))], {chosen.id: chosen}, ASKED, ALWAYS)
     cited = citations_of(ranked, {chosen.id: chosen}, k, answered=True)
     assert len(cited) == min(k, 6)
     assert [c.number for c in cited] == list(range(1, len(cited) + 1))
@@ -208,7 +222,7 @@ def test_no_more_than_asked_for(k: int) -> None:
 
 def test_excerpts_of_a_declined_answer_have_no_span() -> None:
     chosen = article(NEWS)
-    ranked = candidates([reading(chosen, "2003年")], {chosen.id: chosen}, NEVER)
+    ranked = candidates([reading(chosen, "2003年")], {chosen.id: chosen}, ASKED, NEVER)
     (cited,) = citations_of(ranked, {chosen.id: chosen}, 3, answered=False)
     assert cited.span is None
     assert cited.quote == "马斯克在2003年入股特斯拉。"
@@ -220,8 +234,13 @@ def test_excerpts_of_a_declined_answer_have_no_span() -> None:
 )
 def test_lists_lead_with_all_spans(question: str, expected: str) -> None:
     chosen = article("甲塔高10米。乙塔高11米。丙塔高12米。")
-    ranked = candidates([reading(chosen, "10米", "11米", "12米")], {chosen.id: chosen}, ALWAYS)
+    ranked = candidates([reading(chosen, "10米", "11米", "12米")], {chosen.id: chosen}, ASKED, ALWAYS)
     assert leading_words(question, citations_of(ranked, {chosen.id: chosen}, 3, answered=True)) == expected
+
+
+def test_a_question_is_no_answer() -> None:
+    chosen = article("**问：标准版和大电池版分别卖多少钱？**\n\n答：标准版售价 699 元。\n")
+    assert quotes(chosen, "分别卖多少钱", "699 元") == ["答：标准版售价 699 元。"]
 
 
 def test_leading_words_of_nothing() -> None:
@@ -269,7 +288,7 @@ def test_a_tampered_span_is_refused(span: Span) -> None:
 
 def test_an_article_changed_under_a_reading_is_noticed() -> None:
     chosen = article(NEWS)
-    ranked = candidates([reading(chosen, "2003年")], {chosen.id: chosen}, ALWAYS)
+    ranked = candidates([reading(chosen, "2003年")], {chosen.id: chosen}, ASKED, ALWAYS)
     changed = replace(chosen, text=NEWS.replace("2003", "2013"))
     with pytest.raises(AskaiError, match="答案位置不对"):
         citations_of(ranked, {chosen.id: changed}, 3, answered=True)
@@ -280,20 +299,21 @@ def test_an_article_changed_under_a_reading_is_noticed() -> None:
 FINITE = st.floats(-50, 50)
 
 
-def candidate(score: float = 1.0, span: float = 1.0, answers: float = 1.0, retrieval: float = 1.0) -> Candidate:
-    return Candidate("a", 0, 5, Span(0, 2, "甲乙"), score, span, answers, retrieval)
+def candidate(score: float = 1.0, name: str = "span", value: float = 1.0) -> Candidate:
+    """A candidate all of whose signals are 1 but the named one."""
+    signals = tuple(value if each == name else 1.0 for each in SIGNALS)
+    return Candidate(Hit(0, Passage("a", 0, 5), 1.0, 1.0), 0, 5, Span(0, 2, "甲乙"), score, signals)
 
 
-@given(weights=st.tuples(FINITE, FINITE, FINITE, FINITE, FINITE), one=FINITE, other=FINITE, name=st.sampled_from(["span", "answers", "retrieval"]))
-def test_confidence_is_monotone(
-    weights: tuple[float, ...], one: float, other: float, name: str
-) -> None:
+@given(
+    weights=st.tuples(*[FINITE] * EVIDENCE), one=FINITE, other=FINITE, place=st.integers(1, len(SIGNALS))
+)
+def test_confidence_is_monotone(weights: tuple[float, ...], one: float, other: float, place: int) -> None:
     """In each signal confidence rises or falls as its weight says, and it is always a probability."""
-    calibration = Calibration(weights, 0.5, 0.5, 1.0)
-    place = {"span": 1, "answers": 2, "retrieval": 3}[name]
+    calibration = Calibration(PLAIN, weights, THRESHOLDS)
     low, high = sorted((one, other))
     less, more = (
-        confidence([candidate(**{name: value})], calibration) for value in (low, high)
+        confidence([candidate(name=SIGNALS[place - 1], value=value)], calibration) for value in (low, high)
     )
     assert 0 < less < 1
     assert 0 < more < 1
@@ -305,7 +325,8 @@ def test_confidence_is_monotone(
 
 @given(first=FINITE, second=FINITE, third=FINITE)
 def test_confidence_grows_with_the_margin(first: float, second: float, third: float) -> None:
-    calibration = Calibration((0.0, 0.0, 0.0, 0.0, 1.0), 0.5, 0.5, 1.0)
+    margin = tuple(float(place == len(SIGNALS) + 1) for place in range(EVIDENCE))
+    calibration = Calibration(PLAIN, margin, THRESHOLDS)
     low, middle, high = sorted((first, second, third))
     near = confidence([candidate(high), candidate(middle)], calibration)
     far = confidence([candidate(high), candidate(low)], calibration)
@@ -318,26 +339,31 @@ def test_no_candidate_no_confidence() -> None:
 
 @pytest.mark.parametrize("extreme", [1e9, -1e9])
 def test_extreme_scores_stay_probabilities(extreme: float) -> None:
-    sure = confidence([candidate(extreme, extreme, extreme, extreme)], Calibration((1.0,) * 5, 0.5, 0.5, 1.0))
+    sure = confidence(
+        [replace(candidate(extreme), signals=(extreme,) * len(SIGNALS))], Calibration(PLAIN, (1.0,) * EVIDENCE, THRESHOLDS)
+    )
     assert 0.0 <= sure <= 1.0
     chosen = article(NEWS)
-    best = replace(candidates([reading(chosen, "2003年")], {chosen.id: chosen}, ALWAYS)[0], score=extreme)
+    best = replace(candidates([reading(chosen, "2003年")], {chosen.id: chosen}, ASKED, ALWAYS)[0], score=extreme)
     (cited,) = citations_of([best], {chosen.id: chosen}, 1, answered=True)
     assert 0.0 <= cited.score <= 1.0
 
 
 def test_calibration_that_ships() -> None:
-    """A better span, passage or hit never makes the reply less sure."""
+    """A better span never makes the reply less sure, a missing name never surer; the modes are in order."""
     calibration = default_calibration()
-    assert len(calibration.confidence) == 5
-    assert all(math.isfinite(weight) for weight in calibration.confidence)
-    assert 0.0 < calibration.threshold < 1.0
-    assert all(weight >= 0 for weight in calibration.confidence[1:])
+    assert len(calibration.ranking) == len(SIGNALS)
+    assert len(calibration.confidence) == EVIDENCE
+    assert all(math.isfinite(weight) for weight in (*calibration.ranking, *calibration.confidence))
+    assert calibration.confidence[1] >= 0
+    assert calibration.confidence[len(SIGNALS) + 2] <= 0
+    thresholds = calibration.thresholds
+    assert 0.0 < thresholds[Mode.LENIENT] <= thresholds[Mode.BALANCED] <= thresholds[Mode.STRICT] < 1.0
 
 
 @pytest.mark.parametrize("threshold", [0.0, 0.3, 0.5, 0.999, 1.0])
 def test_threshold_decides_between_answering_and_declining(threshold: float) -> None:
     chosen = articles("示例产品的标准版售价 699 元。")
-    calibration = replace(default_calibration(), threshold=threshold)
+    calibration = replace(default_calibration(), thresholds={Mode.BALANCED: threshold})
     given_answer = assistant_of(chosen, calibration).ask("标准版多少钱？")
     assert (given_answer.status == "answered") == (given_answer.confidence >= threshold)

@@ -14,6 +14,7 @@ from askai.errors import ArticleError, InputError
 from askai.ui import uploads
 from askai.ui.guard import is_loopback
 from askai.ui.page import launch, local_only
+from making_files import MADE, pdf_file
 
 
 @given(st.text(max_size=300), st.sampled_from([".txt", ".md", ".MD"]))
@@ -48,7 +49,7 @@ def test_names(sent: str, kept: str) -> None:
     assert uploads.safe_name(sent) == kept
 
 
-@pytest.mark.parametrize("name", ["a.exe", "a.html", "noext", "..", "", "a.md/"])
+@pytest.mark.parametrize("name", ["a.exe", "a.doc", "noext", "..", "", "a.md/"])
 def test_other_kinds_are_refused_by_name(name: str) -> None:
     with pytest.raises(ArticleError, match="格式不支持"):
         uploads.safe_name(name)
@@ -85,6 +86,20 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path: Path) -> None:
     assert sorted(p.name for p in stored) == ["gbk.txt", "good.txt"]
     assert sorted(f.path for f in failures) == ["bad.txt", "empty.md"]
     assert not any(sent.iterdir()), "the temporary copies are taken away"
+
+
+def test_every_format_is_taken_and_checked_by_its_reader(tmp_path: Path) -> None:
+    sent = tmp_path / "sent"
+    sent.mkdir()
+    for suffix, make in MADE.items():
+        (sent / f"好{suffix}").write_bytes(make())
+    (sent / "坏.docx").write_bytes(MADE[".docx"]()[:2000])
+    (sent / "扫描.pdf").write_bytes(pdf_file([[]]))
+    (sent / "大.md").write_bytes(b"x" * (reading.MAX_BYTES + 1))
+    stored, failures = uploads.store_files(tmp_path / "corpus", sorted(sent.iterdir()))
+    assert {p.suffix for p in stored} == set(MADE)
+    assert {f.path for f in failures} == {"坏.docx", "扫描.pdf", "大.md"}
+    assert {p.name for p in (tmp_path / "corpus").iterdir()} == {f"好{suffix}" for suffix in MADE}
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

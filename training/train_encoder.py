@@ -3,7 +3,9 @@
 A bag of units (words, Han bigrams, codes, single characters) to the mean of their vectors, trained
 with in-batch negatives (Henderson et al. 2017, "Efficient natural language response suggestion")
 under a Matryoshka loss (Kusupati et al. 2022), and saved as a sentence-transformers
-``StaticEmbedding``. Minutes on two cores. Training data only: see ``training/README.md``.
+``StaticEmbedding``. After a third of the time each batch is drawn from a few clusters of passages that
+the table itself finds alike, so that negatives are hard (as in ANCE, Xiong et al. 2021, by batches).
+Minutes on two cores. Training data only: see ``training/README.md``.
 """
 
 from __future__ import annotations
@@ -27,10 +29,14 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "src"), str(HERE)]
 
 from askai.encoder import bag  # noqa: E402
-from askai.text import sentences  # noqa: E402
+from askai.synonyms import lexicon  # noqa: E402
+from askai.text import fold, sentences  # noqa: E402
 from questions import QUESTIONS, load_pairs, read_batch  # noqa: E402
 
 DIMENSIONS, N_UNITS, SCALE, BATCH = 256, 60000, 20.0, 1024
+CLUSTERS, IN_BATCH = 640, 24
+# Text of third parties, and a set some questions of which stand in an evaluation set.
+LEFT_OUT = frozenset({"xwlb", "classical_modern", "crud_news", "dureader2_demo"})
 
 
 def rows(path: Path) -> list[dict]:
@@ -53,16 +59,20 @@ def around(context: str, start: int, width: int = 220) -> str:
 
 def training_pairs(shared: Path, rng: random.Random) -> list[tuple[str, str]]:
     train = shared / "data" / "train"
-    pairs = [(r["query"], r["positive"]) for r in rows(train / "pairs.jsonl.xz")]
+    pairs = [
+        (r["query"], r["positive"]) for r in rows(train / "pairs.jsonl.xz") if r["source"] not in LEFT_OUT
+    ]
     for name in ("cmrc2018_train", "cmrc2018_trial", "drcd_train_part"):
         for r in rows(train / f"{name}.jsonl.xz"):
             text = around(r["context"], max(0, r["context"].find(r["answers"][0]["text"])))
             pairs += [(r["question"], r["title"] + "\n" + text)] * 3
+            pairs.append((reword(r["question"], rng), r["title"] + "\n" + text))
     known = load_pairs(train / "pairs.jsonl.xz")
     for folder in sorted(QUESTIONS.glob("batch-*")):
         for q in read_batch(folder, known):
             if not isinstance(q, str) and q.answer and not q.held_out and not q.previous:
                 pairs += [(q.question, q.title + "\n" + q.passage)] * 4
+                pairs += [(reword(q.question, rng), q.title + "\n" + q.passage) for _ in range(2)]
     for name, share in (("news", 0.35), ("general", 0.06), ("history", 0.2)):
         with lzma.open(shared / "data" / "text" / f"{name}.txt.xz", "rt", encoding="utf-8") as lines:
             for line in lines:
@@ -76,6 +86,17 @@ def training_pairs(shared: Path, rng: random.Random) -> list[tuple[str, str]]:
                     pairs.append((line[begin:end], rest[:400]))
     rng.shuffle(pairs)
     return pairs
+
+
+def reword(question: str, rng: random.Random) -> str:
+    """Replace half of the words that have stand-ins in the lexicon."""
+    folded, out, last = fold(question), [], 0
+    for start, end, numbers in lexicon().find(folded):
+        if start >= last and end - start > 1 and rng.random() < 0.5:
+            words = [w for n in sorted(numbers) for w in lexicon().groups[n]]
+            out += [folded[last:start], rng.choice(words)]
+            last = end
+    return "".join([*out, folded[last:]])
 
 
 def number(pairs: list[tuple[str, str]]) -> tuple[list[str], list[tuple[array, array]]]:
@@ -100,22 +121,59 @@ def flat(bags: list[array]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(np.concatenate(bags).astype(np.int64)), torch.from_numpy(offsets)
 
 
-def train(bags: list[tuple[array, array]], minutes: float, seed: int) -> torch.nn.EmbeddingBag:
+def clusters(table: torch.nn.EmbeddingBag, bags: list[tuple[array, array]]) -> list[list[int]]:
+    """Pairs whose passages are alike: k-means over the vectors of the passages."""
+    import faiss
+
+    with torch.no_grad():
+        parts = [
+            F.normalize(table(*flat([b[1] for b in bags[i : i + 8192]])), dim=1) for i in range(0, len(bags), 8192)
+        ]
+    vectors = torch.cat(parts).numpy()
+    means = faiss.Kmeans(DIMENSIONS, CLUSTERS, niter=8, seed=3, spherical=True, max_points_per_centroid=64)
+    means.train(vectors)
+    _, nearest = means.index.search(vectors, 1)
+    groups: list[list[int]] = [[] for _ in range(CLUSTERS)]
+    for i, group in enumerate(nearest[:, 0].tolist()):
+        groups[group].append(i)
+    return [group for group in groups if len(group) > 1]
+
+
+def drawn(groups: list[list[int]], n: int, rng: random.Random) -> list[int]:
+    """Numbers of a batch's pairs: of a few clusters, or of all where there are none yet."""
+    if not groups:
+        return rng.sample(range(n), BATCH)
+    chosen = rng.choices(groups, [len(g) for g in groups], k=IN_BATCH)
+    return list(dict.fromkeys(rng.choice(g) for g in chosen for _ in range(BATCH // IN_BATCH)))
+
+
+def train(
+    bags: list[tuple[array, array]], texts: list[int], minutes: float, seed: int
+) -> torch.nn.EmbeddingBag:
+    """``texts`` numbers the passages: a pair with the same one is no negative."""
     torch.manual_seed(seed)
     table = torch.nn.EmbeddingBag(N_UNITS, DIMENSIONS, mode="mean", sparse=True, padding_idx=0)
     torch.nn.init.normal_(table.weight, std=0.1)
     optimiser = torch.optim.SparseAdam(table.parameters(), lr=0.01)
     rng, begun, step, running = random.Random(seed), time.monotonic(), 0, 0.0
+    groups: list[list[int]] = []
+    due = [0.33, 0.66]
     while (share := (time.monotonic() - begun) / 60 / minutes) < 1:
+        if due and share > due[0]:
+            due.pop(0)
+            groups = clusters(table, bags)
         for group in optimiser.param_groups:
             group["lr"] = 0.01 * max(0.02, 1 - share)
-        batch = rng.sample(bags, BATCH)
-        q = table(*flat([b[0] for b in batch]))
-        p = table(*flat([b[1] for b in batch]))
+        numbers = drawn(groups if rng.random() < 0.7 else [], len(bags), rng)
+        q = table(*flat([bags[i][0] for i in numbers]))
+        p = table(*flat([bags[i][1] for i in numbers]))
+        same = torch.tensor([texts[i] for i in numbers])
+        other = (same[:, None] == same[None, :]) & ~torch.eye(len(numbers), dtype=torch.bool)
+        target = torch.arange(len(numbers))
         loss = torch.zeros(())
         for size in (DIMENSIONS, DIMENSIONS // 2):
             scores = SCALE * F.normalize(q[:, :size], dim=1) @ F.normalize(p[:, :size], dim=1).T
-            target = torch.arange(BATCH)
+            scores = scores.masked_fill(other, -1e4)
             loss = loss + F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)
         optimiser.zero_grad()
         loss.backward()
@@ -156,7 +214,9 @@ def main() -> None:
     pairs = training_pairs(options.shared, random.Random(options.seed))
     vocabulary, bags = number(pairs)
     print(len(bags), "pairs", len(vocabulary), "units", flush=True)
-    save(train(bags, options.minutes, options.seed), vocabulary, options.out)
+    known: dict[str, int] = {}
+    texts = [known.setdefault(passage, len(known)) for _, passage in pairs]
+    save(train(bags, texts, options.minutes, options.seed), vocabulary, options.out)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 from askai import conversation, index as store, responder, retrieval
 from askai.encoder import MODELS
 from askai.errors import IndexMismatch, InputError, ModelError, UnusableIndex
+from askai.evidence import wanted
 from askai.generations import current
 from askai.index import Index, find_article, summaries
 from askai.library import Library, encoder_of
@@ -28,6 +29,7 @@ from askai.types import (
     Citation,
     Encoder,
     Hit,
+    Mode,
     Progress,
     Reader,
     Reading,
@@ -37,7 +39,6 @@ from askai.writing import mending
 READER = "askai-reader-zh"
 MAX_QUESTION = 1000
 CITATIONS = 3
-READ_PASSAGES = 3
 RETRY_SECONDS = 10.0
 PATIENCE_SECONDS = 0.3
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -56,8 +57,9 @@ def default_calibration() -> Calibration:
     try:
         loaded = json.loads(path.read_text("utf-8"))
         return Calibration(
-            tuple(loaded["confidence"]), loaded["threshold"], loaded["answers_weight"],
-            loaded["retrieval_weight"],
+            tuple(loaded["ranking"]),
+            tuple(loaded["confidence"]),
+            {Mode(name): value for name, value in loaded["thresholds"].items()},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"校准文件 {path} 缺失或已损坏（{error}）。请重新安装 askai。") from error
@@ -168,12 +170,16 @@ class Assistant:
         raise InputError("索引已经更新，这些段落不在其中了。请重新检索。")
 
     def ask(
-        self, question: str, previous: Sequence[Answer] = (), top_k: int | None = None
+        self,
+        question: str,
+        previous: Sequence[Answer] = (),
+        top_k: int | None = None,
+        mode: Mode = Mode.BALANCED,
     ) -> Answer:
         """Answer a question, given the answers of the conversation so far (oldest first).
 
-        ``top_k`` is the number of excerpts cited at the most. Raises ``InputError`` for an empty or
-        overlong question.
+        ``top_k`` is the number of excerpts cited at the most; ``mode`` says how sure an answer must
+        be. Raises ``InputError`` for an empty or overlong question.
         """
         begun = time.perf_counter()
         question = _checked(question)
@@ -190,19 +196,20 @@ class Assistant:
             text = conversation.small_talk(kind, summaries(state.index))
             return _timed(Answer(question, question, "answered", text, 1.0, (), 0.0), begun)
         answers = [
-            self._answer(state, question, understood[:MAX_QUESTION], top_k or CITATIONS)
+            self._answer(state, question, understood[:MAX_QUESTION], top_k or CITATIONS, mode)
             for understood in conversation.interpretations(question, previous)
         ]
         # Of several readings of a follow-up, the one that the articles answer best; the first on a tie.
         return _timed(max(answers, key=lambda a: a.confidence), begun)
 
-    def _answer(self, state: _State, question: str, understood: str, k: int) -> Answer:
+    def _answer(self, state: _State, question: str, understood: str, k: int, mode: Mode) -> Answer:
         articles = state.index.articles
         hits = retrieval.retrieve(state.index, state.encoder, understood)
-        readings = self._reader.read(understood, hits[:READ_PASSAGES], articles)
-        ranked = responder.candidates(readings, articles, self._calibration)
+        readings = self._reader.read(understood, retrieval.promising(hits), articles)
+        asked = wanted(understood, state.index.lexical.idf)
+        ranked = responder.candidates(readings, articles, asked, self._calibration)
         sure = responder.confidence(ranked, self._calibration)
-        answered = sure >= self._calibration.threshold and bool(ranked)
+        answered = sure >= self._calibration.thresholds[mode] and bool(ranked)
         citations = responder.citations_of(ranked, articles, k, answered=answered)
         if answered:
             text = responder.leading_words(understood, citations)

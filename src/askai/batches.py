@@ -13,7 +13,7 @@ from askai.errors import AskaiError, InputError
 
 if TYPE_CHECKING:
     from askai.assistant import Assistant
-    from askai.types import Answer
+    from askai.types import Answer, Mode
 
 _SHAPE = '请写成 {"id": …, "question": "…"} 或 {"id": …, "turns": ["…", "…"]}'
 
@@ -46,6 +46,7 @@ def answer_lines(
     assistant: Assistant,
     lines: Iterable[bytes],
     top_k: int | None,
+    mode: Mode,
     write: Callable[[dict[str, Any]], None],
 ) -> None:
     """Answer line by line, in order; each answer is written before the next line is read.
@@ -57,19 +58,19 @@ def answer_lines(
             continue
         try:
             id, turns = _parse(line)
-            answer = _converse(assistant, turns, top_k)
+            answer = _converse(assistant, turns, top_k, mode)
         except AskaiError as error:
             raise InputError(f"第 {number} 行：{error} 前面各行已经答完。") from error
         write({"id": id} | answer.to_dict())
 
 
-def _converse(assistant: Assistant, turns: list[str], top_k: int | None) -> Answer:
+def _converse(assistant: Assistant, turns: list[str], top_k: int | None, mode: Mode) -> Answer:
     """The answer of the last turn, each understood from those before it."""
     *before, last = turns
     previous: list[Answer] = []
     for turn in before:
-        previous.append(assistant.ask(turn, previous, top_k))
-    return assistant.ask(last, previous, top_k)
+        previous.append(assistant.ask(turn, previous, top_k, mode))
+    return assistant.ask(last, previous, top_k, mode)
 
 
 def _parse(line: bytes) -> tuple[Any, list[str]]:

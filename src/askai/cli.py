@@ -17,6 +17,7 @@ import typer
 from askai.errors import AskaiError, Cancelled, InputError
 from askai.maintenance import register
 from askai.options import DEFAULT_CORPUS, DEFAULT_INDEX, CorpusOption, IndexOption, JsonOption, ModelOption
+from askai.types import Mode
 
 if TYPE_CHECKING:
     from askai.assistant import Assistant
@@ -43,6 +44,9 @@ def ask(
     top_k: Annotated[
         int | None, typer.Option("--top-k", min=1, max=100, metavar="N", help="最多引用几处原文。")
     ] = None,
+    mode: Annotated[
+        Mode, typer.Option("--mode", help="要多有把握才回答：严格少答少错，宽松多答。")
+    ] = Mode.BALANCED,
     as_json: JsonOption = False,
 ) -> None:
     """提一个问题，或用 --batch 逐行回答一个文件（每行进，每行出）。"""
@@ -53,9 +57,9 @@ def ask(
     if batch is not None:
         # The file is looked at first: opening it costs nothing, opening the index does.
         with batches.open_lines(batch) as lines:
-            batches.answer_lines(_open(index), lines, top_k, console.write_json)
+            batches.answer_lines(_open(index), lines, top_k, mode, console.write_json)
         return
-    answer = _open(index).ask(batches.checked(_typed(question or "")), top_k=top_k)
+    answer = _open(index).ask(batches.checked(_typed(question or "")), top_k=top_k, mode=mode)
     if as_json:
         console.write_json({"id": None} | answer.to_dict())
     else:

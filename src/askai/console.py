@@ -118,8 +118,9 @@ def show_answer(answer: Answer) -> None:
 
 def _citation(citation: Citation) -> Text:
     text = Text(f"[{citation.number}] ", "cyan")
+    page = f"第 {citation.page} 页，" if citation.page is not None else ""
     text.append(f"《{printable(citation.title)}》", "bold")
-    text.append(f" {printable(citation.path)}（{citation.start}–{citation.end}）\n", "dim")
+    text.append(f" {printable(citation.path)}（{page}{citation.start}–{citation.end}）\n", "dim")
     start, end = citation.start, citation.start
     if citation.span is not None:
         start, end = citation.span.start, citation.span.end

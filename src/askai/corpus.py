@@ -1,167 +1,94 @@
-"""Files to articles: encodings, front matter, titles. What cannot be read is named with its reason."""
+"""Files to articles: which files are read, what they are called. What cannot be read is named with its reason."""
 
 from __future__ import annotations
 
-import codecs
 import os
 import re
-import unicodedata
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
 
-import yaml
-
 from askai.errors import ArticleError, InputError
-from askai.text import fold
+from askai.formats.contents import Contents, Source
+from askai.formats.extractor import default_extractor
+from askai.formats.kinds import (
+    BY_SUFFIX,
+    LARGEST,
+    PLAIN,
+    SHOWN,
+    SUFFIXES,
+    UNSUPPORTED,
+    Kind,
+    checked,
+    kind_of,
+    too_big,
+)
+from askai.formats.plain import decode, parse
 from askai.types import Article, Failure
 
-SUFFIXES = frozenset({".txt", ".md", ".markdown"})
-MAX_BYTES = 20_000_000
-_LONGEST_FRONT_MATTER = 20_000
+__all__ = [
+    "BY_SUFFIX", "LARGEST", "MAX_BYTES", "SHOWN", "SUFFIXES", "UNSUPPORTED", "decode", "find_files", "kind_of",
+    "load", "parse", "read_articles", "read_data", "read_file", "readable", "unique",
+]
 
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
-_FIRST_HEADING = re.compile(r"^[ \t]{0,3}#[ \t]+(.+?)[ \t]*#*[ \t]*$", re.MULTILINE)
-_COMMON = frozenset(
-    "的一是不了人我在有他这为之大来以个中上们到说国和地也子时道出而要于就下得可你年生自会那后能对着事其里所去"
-    "行过家十用发天如然作方成者多日都三小军二无同么经法当起与好看学进种将还分此心前面又定见只主没公从现理间点"
-    "业工本长部体外高名使新动力问全实关意等最开加合内民水文政重物第期由相电度化路性及机市资通或被信目次系数因"
-)
-_BOMS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+MAX_BYTES = PLAIN.limit
+"""Size of a text file at the most; ``kind_of(name).limit`` has those of the other kinds."""
+
+_PART = re.compile(r"(.*?)(#\d+)?", re.DOTALL)
 
 
-def _plausible(text: str) -> float:
-    """How much a decoded text looks like one: common characters less control and private ones.
-
-    All letters count, not Chinese ones alone: GBK read as UTF-16 is full of Korean.
-    """
-    text = text[:20000]
-    letters = [c for c in fold(text) if not c.isascii() and c.isalpha()]
-    odd = sum(unicodedata.category(c) in {"Cc", "Co", "Cn"} and c not in "\t\n\r\f" for c in text)
-    share = sum(c in _COMMON for c in letters) / len(letters) if letters else 0.3
-    return share - 5 * odd / max(1, len(text))
-
-
-def _decodings(data: bytes) -> Iterator[str]:
-    for name in ("gb18030", "big5", "utf-16-le", "utf-16-be"):
-        if name.startswith("utf-16") and (len(data) % 2 or len(data) < 4):
-            continue
-        try:
-            yield data.decode(name)
-        except UnicodeDecodeError:
-            continue
-
-
-def decode(data: bytes) -> str:
-    """Bytes to text: a BOM's word first, then UTF-8, then the likeliest of GB18030, Big5, UTF-16.
-
-    Never replaces a character. Raises ``ArticleError`` for empty, binary or undecodable bytes.
-    """
-    if not data.strip():
-        raise ArticleError("文件是空的。请写入内容后再重建索引。")
-    for bom, name in _BOMS:
-        if data.startswith(bom):
-            try:
-                return data.decode(name).removeprefix("\ufeff")
-            except UnicodeDecodeError as error:
-                raise ArticleError(f"文件标明是 {name} 编码，但内容不符。请另存为 UTF-8 后再试。") from error
-    if b"\0" not in data:
-        try:
-            return data.decode("utf-8")
-        except UnicodeDecodeError:
-            pass
-    best = max(_decodings(data), key=_plausible, default="")
-    if not best or _plausible(best) < 0.08:
-        raise ArticleError("不是文本文件，或编码无法识别。请另存为 UTF-8 编码的文本后再试。")
-    return best
-
-
-def _clean(text: str) -> str:
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\f", "\n")
-    if "\0" in text:
-        raise ArticleError("文件含有空字节，像是二进制文件。请另存为纯文本后再试。")
-    controls = sum(unicodedata.category(c) == "Cc" and c not in "\t\n" for c in text[:100000])
-    if controls > 0.02 * min(len(text), 100000) + 5:
-        raise ArticleError("文件里多是控制字符，像是二进制文件。请另存为纯文本后再试。")
-    if not text.strip():
-        raise ArticleError("文件里没有文字。请写入内容后再重建索引。")
-    return text
-
-
-def _meta(block: str) -> dict[str, str] | None:
-    """The plain values of front matter; None where the block is something else between two rules."""
-    if not block.strip():
-        return {}
-    if len(block) > _LONGEST_FRONT_MATTER:
-        return None
+def _bytes_of(path: Path, kind: Kind) -> bytes:
+    """A file's bytes. Never waits: a pipe or a device is refused, not read."""
     try:
-        # BaseLoader makes nothing but strings, lists and dictionaries: a value stays as it is
-        # written, and no date or number can be out of range.
-        loaded = yaml.load(block, Loader=yaml.BaseLoader)  # noqa: S506
-    except (yaml.YAMLError, ValueError, RecursionError):
-        return None
-    if not isinstance(loaded, dict):
-        return None
-    return {
-        key.strip().lower(): value.strip()
-        for key, value in loaded.items()
-        if isinstance(key, str) and isinstance(value, str)
-    }
-
-
-def _title(text: str, meta: dict[str, str], stem: str) -> str:
-    if meta.get("title"):
-        return meta["title"]
-    heading = _FIRST_HEADING.search(text[:5000])
-    if heading:
-        return heading.group(1)
-    first = text.strip().split("\n", 1)[0].strip()
-    if 2 <= len(first) <= 40 and not re.search(r"[。！？；，,.!?;]", first):
-        return first
-    return stem
-
-
-def parse(text: str, *, id: str, path: str, stem: str) -> Article:
-    """Decoded text to an article: front matter off, newlines unified, title found.
-
-    Raises ``ArticleError`` where no text is left.
-    """
-    text = _clean(text)
-    match = _FRONT_MATTER.match(text)
-    meta = _meta(match.group(1) or "") if match else None
-    if match and meta is not None:
-        text = text[match.end() :].lstrip("\n")
-    if not text.strip():
-        raise ArticleError("只有文件头，没有正文。请写入内容后再重建索引。")
-    title = re.sub(r"\s+", " ", _title(text, meta or {}, stem))[:200]
-    return Article(id, title, path, text, meta or {})
-
-
-def read_article(path: Path, id: str) -> Article:
-    """Read one file. Raises ``ArticleError`` with the reason in Chinese."""
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise ArticleError(
-                f"文件有 {size / 1e6:.0f} MB，超过 {MAX_BYTES / 1e6:.0f} MB 的上限。请拆成几篇后再试。"
-            )
-        data = path.read_bytes()
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(handle, "rb") as file:
+            found = os.fstat(handle)
+            if not stat.S_ISREG(found.st_mode):
+                raise ArticleError("不是普通文件（而是文件夹、管道或设备），没有读。请放入文件本身。")
+            if found.st_size > kind.limit:
+                raise too_big(found.st_size, kind.limit)
+            return file.read(kind.limit + 1)
     except OSError as error:
         raise ArticleError(f"无法读取（{error.strerror}）。请检查文件是否存在、是否有权限。") from error
-    name = readable(path.as_posix())
-    return parse(decode(data), id=id, path=name, stem=readable(path.stem))
+
+
+def read_data(data: bytes, id: str, path: str) -> Contents:
+    """The articles in the bytes of one file, by the suffix of ``path``; and what could not be read.
+
+    Text is read here, everything else in a child process. Raises ``ArticleError`` with the reason
+    in Chinese where there is nothing to be had at all.
+    """
+    named = kind_of(path)
+    kind = checked(data, named)
+    source = Source(id, path, Path(path).stem)
+    if kind is PLAIN:
+        return Contents((parse(decode(data), id=id, path=path, stem=source.stem),))
+    contents = default_extractor().read(named, data, source)
+    if not contents.articles:
+        reasons = "；".join(f"{f.path.removeprefix(path)}：{f.reason}" for f in contents.failures[:3])
+        raise ArticleError(f"里面没有能读的文章（{reasons}）。" if reasons else "里面没有能读的文章。请核对后再放入。")
+    return contents
+
+
+def read_file(path: Path, id: str) -> Contents:
+    """The articles of one file, and the parts of it that could not be read.
+
+    One article has the ``id``; the several of a list have ``id#3``, those of an archive
+    ``id/name``. Raises ``ArticleError`` with the reason in Chinese.
+    """
+    return read_data(_bytes_of(path, kind_of(path.name)), id, readable(path.as_posix()))
 
 
 def read_articles(path: Path, id: str) -> list[Article]:
-    """Read the articles that one file holds. Raises ``ArticleError`` with the reason in Chinese."""
-    return [read_article(path, id)]
+    """All articles of one file, as ``read_file`` names them. Raises ``ArticleError``."""
+    return list(read_file(path, id).articles)
+
+
+def read_article(path: Path, id: str) -> Article:
+    """The first article of a file. Raises ``ArticleError``."""
+    return read_articles(path, id)[0]
 
 
 def readable(name: str) -> str:
@@ -182,7 +109,7 @@ def find_files(roots: Sequence[Path]) -> Iterator[tuple[Path, str]]:
     """
     for root in roots:
         if not root.exists():
-            raise InputError(f"找不到 {root}。请检查路径，或先建好文件夹并放入 .txt / .md 文章。")
+            raise InputError(f"找不到 {root}。请检查路径，或先建好文件夹并放入文章（{SHOWN}）。")
         if root.is_file():
             yield root, root.name
             continue
@@ -193,9 +120,12 @@ def find_files(roots: Sequence[Path]) -> Iterator[tuple[Path, str]]:
                 yield path, relative.as_posix()
 
 
-def _unique(id: str, taken: set[str]) -> str:
-    stem = id.rsplit(".", 1)[0]
-    candidates = chain((stem, id), (f"{id}~{n}" for n in count(2)))
+def unique(id: str, taken: set[str]) -> str:
+    """An article's id less the suffix of its file, or with what tells it from those in ``taken``."""
+    match = _PART.fullmatch(id)
+    name, part = (match.group(1), match.group(2) or "") if match else (id, "")
+    stem = re.sub(r"(?<=[^/])\.[^./]+$", "", name)
+    candidates = chain((stem + part, id), (f"{name}~{n}{part}" for n in count(2)))
     found = next(candidate for candidate in candidates if candidate not in taken)
     taken.add(found)
     return found
@@ -213,13 +143,11 @@ def load(roots: Sequence[Path], index: Path | None = None) -> tuple[list[Article
     for path, id in find_files(roots):
         if ours and path.resolve().is_relative_to(ours):
             continue
-        if path.suffix.lower() not in SUFFIXES:
-            failures.append(Failure(readable(path.as_posix()), "格式不支持：目前读取 .txt 和 .md。请转换后再放入。"))
-            continue
         try:
-            article = read_article(path, id)
+            contents = read_file(path, readable(id))
         except ArticleError as error:
             failures.append(Failure(readable(path.as_posix()), str(error)))
             continue
-        articles.append(replace(article, id=_unique(readable(id), taken)))
+        articles += [replace(a, id=unique(a.id, taken)) for a in contents.articles]
+        failures += contents.failures
     return articles, failures

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from askai import responder
-from askai.assistant import READ_PASSAGES, Assistant, default_calibration, default_reader
+from askai.assistant import Assistant, default_calibration, default_reader
 from askai.datasets import Example, pool, read_dataset
 from askai.encoder import load_encoder
 from askai.errors import InputError
+from askai.evidence import wanted
 from askai.index import Index, build_index
 from askai.metrics import (
     auroc,
@@ -24,8 +25,9 @@ from askai.metrics import (
     percentiles,
     risk_coverage,
 )
-from askai.responder import Calibration
-from askai.types import Answer, Article, Hit, Progress, Reader, Reading
+from askai.responder import Calibration, Candidate
+from askai.retrieval import promising
+from askai.types import Answer, Article, Hit, Mode, Progress, Reader, Reading
 
 STAGES = ("bm25", "dense", "fused", "reranked")
 Report = dict[str, Any]
@@ -91,7 +93,7 @@ class Evaluator:
         index = build_index(pool(examples), encoder, progress, model=model)
         ours = default_calibration()
         reader = RememberingReader(default_reader())
-        assistant = Assistant(index, encoder, reader, replace(ours, threshold=0.0))
+        assistant = Assistant(index, encoder, reader, replace(ours, thresholds=dict.fromkeys(ours.thresholds, 0.0)))
         return cls(index, assistant, ours)
 
     @property
@@ -111,15 +113,15 @@ class Evaluator:
         milliseconds = (time.perf_counter() - begun) * 1000
         hits = self._assistant.retrieve(example.question)
         given = self._given(example, hits)
-        found = self._best(given)
+        ranked = self._ranked(example.question, given)
         return Outcome(
             example,
-            answer.confidence >= self._calibration.threshold,
+            answer.confidence >= self._calibration.thresholds[Mode.BALANCED],
             answer.confidence,
             _words(answer),
             first_rank([_holds(c.quote, example.answers) for c in answer.citations]),
             {stage: first_rank(rank) for stage, rank in self._relevance(example, hits, stages)},
-            found,
+            ranked[0].span.text if ranked else "",
             max((reading.answers for reading in given), default=0.0),
             milliseconds,
         )
@@ -134,34 +136,32 @@ class Evaluator:
     def _relevance(
         self, example: Example, hits: Sequence[Hit], stages: bool
     ) -> Iterator[tuple[str, list[bool]]]:
-        orders: dict[str, Sequence[Hit]] = {"fused": hits}
+        orders: dict[str, Sequence[Hit]] = {"reranked": self._reranked(example.question, hits)}
         if stages:
             orders["bm25"] = self._assistant.retrieve(example.question, leg="bm25")
             orders["dense"] = self._assistant.retrieve(example.question, leg="dense")
-            orders["reranked"] = self._reranked(example.question, hits)
+            orders["fused"] = hits
         for stage, order in orders.items():
             yield stage, [self._holds(hit.row, example) for hit in order]
 
     def _reranked(self, question: str, hits: Sequence[Hit]) -> list[Hit]:
         """The passages that are read, in the order of their best answers, then the others."""
-        readings = self._assistant.read(question, hits[:READ_PASSAGES])
-        ranked = sorted(readings, key=self._worth, reverse=True)
-        return [*(reading.hit for reading in ranked), *hits[READ_PASSAGES:]]
+        readings = self._assistant.read(question, promising(hits))
+        order = dict.fromkeys(c.hit.row for c in self._ranked(question, readings))
+        known = {hit.row: hit for hit in hits}
+        rest = [hit for hit in hits if hit.row not in order]
+        return [*(known[row] for row in order), *rest]
 
-    def _worth(self, reading: Reading) -> float:
-        best = max((score for _, score in reading.spans), default=-100.0)
-        return best + responder.bonus(reading, self._calibration)
+    def _ranked(self, question: str, readings: Sequence[Reading]) -> list[Candidate]:
+        asked = wanted(question, self._index.lexical.idf)
+        return responder.candidates(readings, self._index.articles, asked, self._calibration)
 
     def _given(self, example: Example, hits: Sequence[Hit]) -> list[Reading]:
         """Readings of the question's own context, with the scores of the search where it was found."""
-        scores = {hit.row: hit.score for hit in hits}
+        found = {hit.row: hit for hit in hits}
         rows = self._rows.get(example.context, ())
-        own = [Hit(row, self._index.passage(row), scores.get(row, 0.0)) for row in rows]
+        own = [found.get(row) or Hit(row, self._index.passage(row), 0.0) for row in rows]
         return self._assistant.read(example.question, own)
-
-    def _best(self, readings: Sequence[Reading]) -> str:
-        ranked = responder.candidates(readings, self._index.articles, self._calibration)
-        return ranked[0].span.text if ranked else ""
 
 
 def _holds(text: str, answers: Sequence[str]) -> bool:
@@ -230,7 +230,7 @@ def summarise(outcomes: Sequence[Outcome]) -> Report:
     error, bins = calibration(sure, right)
     times = [outcome.milliseconds for outcome in outcomes]
     p50, p95 = percentiles(times, 50, 95)
-    report: Report = {"retrieval": _retrieval(answerable, "fused")}
+    report: Report = {"retrieval": _retrieval(answerable, "reranked")}
     if outcomes and len(outcomes[0].ranks) > 1:
         report["stages"] = {stage: _retrieval(answerable, stage) for stage in STAGES}
     return report | {

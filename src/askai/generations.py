@@ -37,19 +37,25 @@ Files = Mapping[str, Sequence[Any]]
 class Source:
     """A file of the corpus as it was last read.
 
-    ``key`` is where it really lies, ``path`` how it was named; ``id`` is what it is known by, and
-    ``articles`` are the ids of the articles in it. ``mtime_ns`` is 0 where the time cannot be relied
-    on. ``reason`` says why nothing could be read.
+    ``key`` is where it really lies, ``path`` how it was named. ``mtime_ns`` is 0 where the time cannot
+    be relied on. ``names`` are the ids of its articles, each with what the reader of the file calls it;
+    a file that can no longer be read (not ``whole``) keeps them for when it can. ``failures`` are
+    (path, reason) of the file or of parts of it.
     """
 
     key: str
     path: str
-    id: str
     size: int
     mtime_ns: int
     digest: str
-    articles: tuple[str, ...]
-    reason: str = ""
+    names: Mapping[str, str]
+    whole: bool = True
+    failures: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def articles(self) -> tuple[str, ...]:
+        """Ids of the articles in force that came from this file."""
+        return tuple(self.names.values()) if self.whole else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +139,7 @@ def _manifest_digest(manifest: Mapping[str, Any]) -> str:
 
 
 def _row(s: Source) -> list[Any]:
-    return [s.key, s.path, s.id, s.size, s.mtime_ns, s.digest, s.articles, s.reason]
+    return [s.key, s.path, s.size, s.mtime_ns, s.digest, s.names, s.whole, s.failures]
 
 
 def publish(folder: Path, manifest: Mapping[str, Any], sources: Sequence[Source]) -> str:
@@ -235,8 +241,8 @@ def read_sources(folder: Path, name: str, manifest: Mapping[str, Any]) -> list[S
         raise damaged(home, wrong[0])
     rows = json.loads((home / "sources.json").read_bytes())
     return [
-        Source(key, path, id, size, mtime_ns, digest, tuple(articles), reason)
-        for key, path, id, size, mtime_ns, digest, articles, reason in rows
+        Source(key, path, size, mtime_ns, digest, names, whole, tuple((p, r) for p, r in failures))
+        for key, path, size, mtime_ns, digest, names, whole, failures in rows
     ]
 
 

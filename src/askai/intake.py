@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from askai.corpus import SUFFIXES
+from askai.corpus import SUFFIXES, UNSUPPORTED
 from askai.errors import ArticleError, InputError
 from askai.invisible import without_odd
 from askai.writing import sync
@@ -35,8 +35,7 @@ def safe_name(name: str) -> str:
     stem, dot, ending = _cleaned(last).rpartition(".")
     suffix = (dot + ending).lower()
     if suffix not in SUFFIXES:
-        kinds = "、".join(sorted(SUFFIXES))
-        raise ArticleError(f"格式不支持：目前读取 {kinds}。请转换后再添加。")
+        raise ArticleError(UNSUPPORTED)
     return _whole(stem, NAME_BYTES - _ROOM - len(suffix)) + suffix
 
 

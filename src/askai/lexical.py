@@ -178,6 +178,12 @@ class LexicalIndex:
         impacts = np.repeat(rarity, held) * (counts / (counts + self._norms[rows]))
         return rows, impacts, np.cumsum(held)
 
+    def idf(self, units_: Sequence[str]) -> list[float]:
+        """Lucene's inverse document frequency of each unit; the highest for one no passage holds."""
+        _, _, ends = self._entries([unit_digest(unit) for unit in units_])
+        held = np.diff(ends, prepend=0)
+        return cast(list[float], np.log1p((self._size - held + 0.5) / (held + 0.5)).tolist())
+
     def scores(self, bag: Sequence[str]) -> Floats:
         """float32 (passages,); units that no passage holds count for nothing."""
         times = Counter(map(unit_digest, bag))

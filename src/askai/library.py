@@ -139,14 +139,12 @@ class Library:
                 mine = {file.key for file in files}
                 update.read([file for file in scan(roots, self.index) if file.key not in mine])
             update.read(files)
-            good = [file for file in files if not update.reason(file.key)]
             for file in files:
-                if file not in good:
-                    failures.append(Failure(file.path.as_posix(), update.reason(file.key)))
-                    if file.path in undo:
-                        file.path.unlink(missing_ok=True)
-                        update.forget(file.key)
-            if not good:
+                failures += update.failures_of(file.key)
+                if file.path in undo and not update.was_read(file.key):
+                    file.path.unlink(missing_ok=True)
+                    update.forget(file.key)
+            if not any(update.was_read(file.key) for file in files):
                 raise InputError(f"没有可以加入的文章{_reasons(failures)}。原来的索引没有改动。")
             report = self._committed(update, before, roots)
         return replace(report, failures=tuple(failures))
@@ -185,7 +183,7 @@ class Library:
         """
         with writing(self.index):
             before = Before.read(self.index, thoroughly=False)
-            chosen = list(dict.fromkeys(source_of(key, before) for key in keys))
+            chosen = list({source.key: source for source in (source_of(key, before) for key in keys)}.values())
             corpus = Path(real_place(self.corpus))
             for source in chosen:
                 if not Path(source.key).is_relative_to(corpus):
@@ -193,7 +191,7 @@ class Library:
                         f"{source.path} 不在文章文件夹 {self.corpus} 里，askai 不会移动它。"
                         "请自行移走，然后运行 askai build。"
                     )
-            places = [(Path(s.key).relative_to(corpus).as_posix(), s.id) for s in chosen]
+            places = [(Path(s.key).relative_to(corpus).as_posix(), s.names) for s in chosen]
             done = self._swapped()
             with (
                 closing(Update(self.index, before, self._encoder)) as update,
@@ -215,12 +213,12 @@ class Library:
             trash.put_back(self.corpus, self._swapped()) as restored,
         ):
             files = []
-            for path, id in restored:
+            for path, names in restored:
                 key = real_place(path)
                 found = look(path, key, Path(key).relative_to(real_place(self.corpus)).as_posix())
                 if found is not None:
                     files.append(found)
-                    update.prefer(key, id)
+                    update.prefer(key, names)
             update.read(files if before else scan([self.corpus], self.index))
             return self._committed(update, before, self._roots(before))
 
@@ -258,6 +256,7 @@ class Library:
         records = {s.key: s for s in before.sources} if before else {}
         differences = compare(scan(places, self.index), records)
         manifest = before.manifest if before else {}
+        unchanged = [*differences.same, *(records[file.key] for file in differences.failed)]
         new, changed = (
             tuple(reading.readable(file.path.as_posix()) for file in files)
             for files in (differences.new, differences.changed)
@@ -271,7 +270,7 @@ class Library:
             new=new,
             changed=changed,
             gone=tuple(source.path for source in differences.gone),
-            failed=tuple(Failure(records[f.key].path, records[f.key].reason) for f in differences.failed),
+            failed=tuple(Failure(*failure) for source in unchanged for failure in source.failures),
         )
 
     def rollback(self, generation: str | None = None) -> str:
@@ -299,5 +298,6 @@ def _reasons(failures: Sequence[Failure]) -> str:
 def _nothing(roots: Sequence[Path], failures: Sequence[Failure]) -> InputError:
     where = "、".join(str(root) for root in roots)
     return InputError(
-        f"{where} 里没有可读的文章{_reasons(failures)}。请放入 .txt 或 .md 文章后再试；原来的索引没有改动。"
+        f"{where} 里没有可读的文章{_reasons(failures)}。"
+        f"请放入文章（{reading.SHOWN}）后再试；原来的索引没有改动。"
     )

@@ -4,64 +4,67 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from askai.errors import AskaiError
-from askai.text import sentences
-from askai.types import Article, Citation, Reading, Span
+from askai.evidence import Wanted, coverage, fits
+from askai.text import fold, sentences
+from askai.types import Article, Citation, Hit, Mode, Reading, Span
 
 NOT_FOUND = "这些文章里没有找到这个问题的答案。"
 _NEAREST = "下面是最接近的几处原文，供参考。"
 _HEADING = re.compile(r"[ \t]{0,3}#{1,6}[ \t]")
 _MARKER = re.compile(r"[\s>]*(?:[-*+•·][ \t]+|\d{1,3}[.)、][ \t]*)?")
+_QUESTION = re.compile(r"[?？][*_」』”’\"')）\s]*\Z")
 _LIST = re.compile(r"哪些|哪几|有谁|几种|分别|列出|都有(?:什么|谁)|包括什么|还有谁")
+
+
+SIGNALS = ("span", "answers", "retrieval", "coverage", "cosine", "sentence", "fits")
+"""What a candidate is ranked by: scores of its span, of its passage's answerability and of the search;
+how much of the question its passage holds, by words and by vectors, and its sentence; its kind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How scores become probabilities; fitted by ``training/calibrate.py``.
+    """How scores are combined and become a probability; fitted by ``training/calibrate.py``.
 
-    ``confidence`` weighs [1, best span, answerability, retrieval, margin to the next sentence];
-    ``threshold`` is the confidence under which the reply declines.
+    ``ranking`` weighs ``SIGNALS``; ``confidence`` weighs [1, the signals of the best candidate, its
+    margin to the next one, names of the question that its passage lacks, the best coverage of all].
+    ``thresholds`` are the confidences under which each mode declines.
     """
 
+    ranking: tuple[float, ...]
     confidence: tuple[float, ...]
-    threshold: float
-    answers_weight: float
-    retrieval_weight: float
+    thresholds: Mapping[Mode, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A sentence that may be cited, with the best answering span in it."""
+    """A sentence that may be cited, with the best answering span in it and its signals."""
 
-    article_id: str
+    hit: Hit
     start: int
     end: int
     span: Span
     score: float
-    span_score: float
-    answers: float
-    retrieval: float
+    signals: tuple[float, ...]
+
+    @property
+    def article_id(self) -> str:
+        return self.hit.passage.article_id
 
 
 def _logistic(logit: float) -> float:
     return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit))))
 
 
-def bonus(reading: Reading, calibration: Calibration) -> float:
-    """What a passage's own signals add to the score of every span in it."""
-    return (
-        calibration.answers_weight * reading.answers
-        + calibration.retrieval_weight * reading.hit.score
-    )
-
-
 def _sentence_around(
     text: str, pieces: Sequence[tuple[int, int]], span: Span
 ) -> tuple[int, int] | None:
-    """The sentences that the span touches, without list marks and outer space; None in a heading.
+    """The sentences that the span touches, without list marks and outer space.
+
+    None in a heading, or where they only ask.
 
     ``pieces`` are the passage's sentences, offsets into the article's text.
     """
@@ -74,34 +77,23 @@ def _sentence_around(
     start = marker.end() if marker else start
     while end > span.end and text[end - 1].isspace():
         end -= 1
-    return start, end
+    return None if _QUESTION.search(text, max(start, end - 4), end) else (start, end)
 
 
 def candidates(
-    readings: Sequence[Reading], articles: Mapping[str, Article], calibration: Calibration
+    readings: Sequence[Reading],
+    articles: Mapping[str, Article],
+    asked: Wanted,
+    calibration: Calibration,
 ) -> list[Candidate]:
     """Sentences worth citing, best first, each once."""
     best: dict[tuple[str, int], Candidate] = {}
     for reading in readings:
-        article_id = reading.hit.passage.article_id
-        text = articles[article_id].text
-        passage = reading.hit.passage
-        pieces = [
-            (passage.start + a, passage.start + b)
-            for a, b in sentences(text[passage.start : passage.end])
-        ]
-        extra = bonus(reading, calibration)
-        for span, span_score in reading.spans:
-            place = _sentence_around(text, pieces, span)
-            if place is None or not place[0] <= span.start < span.end <= place[1]:
-                continue
-            found = Candidate(
-                article_id, *place, span, span_score + extra, span_score, reading.answers,
-                reading.hit.score,
-            )
-            key = (article_id, place[0])
-            if key not in best or best[key].score < found.score:
-                best[key] = found
+        article = articles[reading.hit.passage.article_id]
+        for candidate in _candidates_of(reading, article.text, asked, calibration):
+            key = (article.id, candidate.start)
+            if key not in best or best[key].score < candidate.score:
+                best[key] = candidate
     ranked = sorted(best.values(), key=lambda c: (-c.score, c.article_id, c.start))
     kept: list[Candidate] = []
     for c in ranked:
@@ -110,19 +102,38 @@ def candidates(
     return kept
 
 
-def signals(ranked: Sequence[Candidate]) -> list[float]:
-    """What confidence is judged by: [1, span, answerability, retrieval, margin] of the best sentence."""
+def _candidates_of(
+    reading: Reading, text: str, asked: Wanted, calibration: Calibration
+) -> Iterator[Candidate]:
+    hit = reading.hit
+    begin = hit.passage.start
+    pieces = [(begin + a, begin + b) for a, b in sentences(text[begin : hit.passage.end])]
+    for span, span_score in reading.spans:
+        place = _sentence_around(text, pieces, span)
+        if place is None or not place[0] <= span.start < span.end <= place[1]:
+            continue
+        held = coverage(asked, fold(text[slice(*place)]))
+        signals = (
+            span_score, reading.answers, hit.score, hit.coverage, hit.cosine, held, fits(asked, span.text)
+        )
+        score = sum(w * x for w, x in zip(calibration.ranking, signals, strict=True))
+        yield Candidate(hit, *place, span, score, signals)
+
+
+def evidence_of(ranked: Sequence[Candidate]) -> tuple[float, ...]:
+    """What confidence is judged by; ``Calibration.confidence`` weighs it."""
     best = ranked[0]
     margin = best.score - ranked[1].score if len(ranked) > 1 else 3.0
-    return [1.0, best.span_score, best.answers, best.retrieval, min(margin, 8.0)]
+    most = max(c.hit.coverage for c in ranked)
+    return (1.0, *best.signals, min(margin, 8.0), float(min(best.hit.missing, 2)), most)
 
 
 def confidence(ranked: Sequence[Candidate], calibration: Calibration) -> float:
     """Calibrated probability that the best sentence answers; 0 where there is none."""
     if not ranked:
         return 0.0
-    logit = sum(w * x for w, x in zip(calibration.confidence, signals(ranked), strict=True))
-    return _logistic(logit)
+    evidence = evidence_of(ranked)
+    return _logistic(sum(w * x for w, x in zip(calibration.confidence, evidence, strict=True)))
 
 
 def _verified(article: Article, start: int, end: int) -> str:

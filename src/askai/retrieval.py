@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, cast
 
 import numpy as np
 
+from askai.builder import indexed_text
+from askai.evidence import Wanted, coverage, missing, wanted
 from askai.index import Index
 from askai.synonyms import lexicon
 from askai.text import fold, units
@@ -19,6 +22,11 @@ SYNONYM_WEIGHT = 0.5
 DENSE_WEIGHT = 1.0
 _POOL = 60
 _DUPLICATE = 0.9
+_COMPARED, _ALIKE = 20, 0.9
+EXAMINED = 10
+"""Hits whose words are compared with the question's."""
+# Which passages are read: training/README.md has the figures.
+CLEAR, NEAR, FAR, MOST = 0.6, 0.4, 1.0, 5
 
 
 def _top(scores: Floats, k: int) -> list[int]:
@@ -65,20 +73,50 @@ def retrieve(
         vectors = np.stack([index.vectors.vector(int(row)) for row in rows])
         scores[rows] += DENSE_WEIGHT * (vectors @ query)
     ranked = sorted((int(row) for row in rows), key=lambda row: (-scores[row], row))
-    hits = [Hit(row, index.passage(row), float(scores[row])) for row in ranked]
-    return _without_duplicates(index, hits)[:k]
+    ranked = _without_duplicates(index, ranked)[:k]
+    asked = wanted(question, index.lexical.idf)
+    return [
+        _hit(index, row, float(scores[row]), query, asked if place < EXAMINED else None)
+        for place, row in enumerate(ranked)
+    ]
 
 
-def _without_duplicates(index: Index, hits: list[Hit]) -> list[Hit]:
+def _hit(index: Index, row: int, score: float, query: Floats, asked: Wanted | None) -> Hit:
+    passage = index.passage(row)
+    if asked is None:
+        return Hit(row, passage, score)
+    folded = fold(indexed_text(index.articles[passage.article_id], passage))
+    cosine = float(index.vectors.vector(row) @ query)
+    return Hit(row, passage, score, coverage(asked, folded), cosine, missing(asked, folded))
+
+
+def promising(hits: Sequence[Hit]) -> list[Hit]:
+    """The hits that are worth reading: those not far behind the best, more where it holds little.
+
+    Reading is what a question's time goes into, and most questions have a clear best passage.
+    """
+    if not hits:
+        return []
+    clear = hits[0].coverage >= CLEAR
+    reach = NEAR if clear else FAR
+    return [hit for hit in hits[:MOST] if hit.score >= hits[0].score - reach]
+
+
+def _without_duplicates(index: Index, rows: list[int]) -> list[int]:
     """Drop a passage whose bigrams are nearly all those of a better one (of the 20 best)."""
-    kept: list[Hit] = []
-    seen: list[set[str]] = []
-    for position, hit in enumerate(hits):
-        if position < 20:
-            text = fold(index.text(hit.passage)).strip()
-            grams = {text[i : i + 2] for i in range(len(text) - 1)}
-            if any(len(grams & other) > _DUPLICATE * len(grams | other) for other in seen):
-                continue
-            seen.append(grams)
-        kept.append(hit)
-    return kept
+    best = rows[:_COMPARED]
+    vectors = np.stack([index.vectors.vector(row) for row in best])
+    # Texts that share nearly all bigrams have nearly the same vector: only such pairs are compared.
+    alike = np.triu(vectors @ vectors.T > _ALIKE, 1)
+    dropped: set[int] = set()
+    for one, other in np.argwhere(alike).tolist():
+        if one not in dropped and other not in dropped:
+            a, b = (_bigrams(index, best[i]) for i in (one, other))
+            if len(a & b) > _DUPLICATE * len(a | b):
+                dropped.add(other)
+    return [row for place, row in enumerate(rows) if place not in dropped]
+
+
+def _bigrams(index: Index, row: int) -> set[str]:
+    text = fold(index.text(index.passage(row))).strip()
+    return {text[i : i + 2] for i in range(len(text) - 1)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,27 +21,27 @@ NOTE = "removed.json"
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A file that was moved away: its place below the corpus, its name in the trash, its id."""
+    """A file that was moved away: its place below the corpus, its name in the trash, ids of its articles."""
 
     place: str
     name: str
-    id: str
+    ids: Mapping[str, str]
 
 
 @contextmanager
-def thrown(corpus: Path, places: Sequence[tuple[str, str]], done: Callable[[], bool]) -> Iterator[None]:
-    """Files (place below the corpus, id) in a new folder of the trash.
+def thrown(corpus: Path, places: Sequence[tuple[str, Mapping[str, str]]], done: Callable[[], bool]) -> Iterator[None]:
+    """Files (place below the corpus, ``Source.names``) in a new folder of the trash.
 
     The note is on disk before the first file moves: a removal that is killed can still be undone.
     Where an error comes before it is ``done``, the files are put back. Raises ``OSError``.
     """
     home = corpus / FOLDER / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S-%f")
-    moved = [Moved(place, f"{n}{Path(place).suffix}", id) for n, (place, id) in enumerate(places)]
+    moved = [Moved(place, f"{n}{Path(place).suffix}", ids) for n, (place, ids) in enumerate(places)]
     moves: list[tuple[Path, Path]] = []
     try:
         home.mkdir(parents=True)
         note = home / NOTE
-        note.write_bytes(to_json([[m.place, m.name, m.id] for m in moved]))
+        note.write_bytes(to_json([[m.place, m.name, m.ids] for m in moved]))
         for path in (note, home, home.parent, corpus):
             sync(path)
         for m in moved:
@@ -72,8 +72,11 @@ def _notes(corpus: Path) -> Iterator[tuple[Path, list[Moved]]]:
     for home in sorted((corpus / FOLDER).glob("*/"), reverse=True):
         try:
             rows = json.loads((home / NOTE).read_bytes())
-            moved = [Moved(*map(str, row)) for row in rows]
-        except (OSError, ValueError, TypeError):
+            moved = [
+                Moved(str(place), str(name), {str(k): str(v) for k, v in ids.items()})
+                for place, name, ids in rows
+            ]
+        except (OSError, ValueError, TypeError, AttributeError):
             continue
         there = [m for m in moved if _sound(m) and (home / m.name).is_file()]
         if there:
@@ -93,10 +96,10 @@ def emptied(corpus: Path) -> bool:
 
 
 @contextmanager
-def put_back(corpus: Path, done: Callable[[], bool]) -> Iterator[list[tuple[Path, str]]]:
-    """The files of the last removal in their places again: their paths and ids.
+def put_back(corpus: Path, done: Callable[[], bool]) -> Iterator[list[tuple[Path, Mapping[str, str]]]]:
+    """The files of the last removal in their places again: their paths and what ids they had.
 
-    Where another file has taken a place, a number is added and the id is empty. Where an error comes
+    Where another file has taken a place, a number is added and there are no ids. Where an error comes
     before it is ``done``, the files go back to the trash. Raises ``InputError`` where nothing was
     removed, and ``OSError``.
     """
@@ -104,7 +107,7 @@ def put_back(corpus: Path, done: Callable[[], bool]) -> Iterator[list[tuple[Path
     if not there:
         raise InputError(f"{corpus} 里没有可以撤销的移除。")
     moves: list[tuple[Path, Path]] = []
-    restored: list[tuple[Path, str]] = []
+    restored: list[tuple[Path, Mapping[str, str]]] = []
     try:
         for m in there:
             target = corpus / m.place
@@ -115,7 +118,7 @@ def put_back(corpus: Path, done: Callable[[], bool]) -> Iterator[list[tuple[Path
                 target = (corpus / m.place).with_stem(f"{Path(m.place).stem}-{number}")
             _move(home / m.name, target, moves)
             sync(target.parent)
-            restored.append((target, m.id if number == 1 else ""))
+            restored.append((target, m.ids if number == 1 else {}))
         yield restored
     except BaseException:
         if not done():

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -18,6 +19,16 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 Status = Literal["answered", "not_found"]
+
+
+class Mode(StrEnum):
+    """How sure an answer must be before it is given; the thresholds are in the calibration."""
+
+    STRICT = "严格"
+    BALANCED = "均衡"
+    LENIENT = "宽松"
+
+
 Progress = Callable[[str, int, int], None]
 """Called with a stage in Chinese, the items done and the items in all."""
 
@@ -61,11 +72,20 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A retrieved passage: its row in the index and its score (higher is better)."""
+    """A retrieved passage: its row in the index and its score (higher is better).
+
+    ``score`` orders the passages of one question. ``coverage`` and ``cosine`` mean the same for
+    every question: the share (0 to 1) of the question's informative words that the passage holds,
+    and the similarity of the vectors. ``missing`` counts the names in Latin letters and the numbers
+    of the question that the passage does not hold.
+    """
 
     row: int
     passage: Passage
     score: float
+    coverage: float = 0.0
+    cosine: float = 0.0
+    missing: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,9 @@
     const note = document.querySelector("#too-big .too-big");
     if (!note || !(event.target instanceof Element) || !event.target.closest("#files")) return;
     const files = [...(event.type === "drop" ? event.dataTransfer : event.target).files ?? []];
-    note.hidden = !files.some((file) => file.size > Number(note.dataset.most));
+    const limits = JSON.parse(note.dataset.limits);
+    const limit = (name) => limits[name.slice(name.lastIndexOf(".")).toLowerCase()] ?? Infinity;
+    note.hidden = !files.some((file) => file.size > limit(file.name));
     if (note.hidden) return;
     event.preventDefault();
     event.stopImmediatePropagation();

@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from askai.corpus import MAX_BYTES, SUFFIXES
+from askai.corpus import LARGEST, SHOWN, SUFFIXES
 from askai.errors import InputError
 from askai.ui import panels
 from askai.ui.desk import Desk
@@ -102,7 +102,7 @@ def _library_tab() -> dict[str, Any]:
         )
         parts["listing"] = _html("", "listing", js)
         parts["files"] = gr.File(
-            label=f"上传文章（{'、'.join(kinds)}，可多选，每个不超过 {MAX_BYTES // 10**6} MB）",
+            label=f"上传文章（{SHOWN}，可多选；{panels.SIZES}）",
             file_count="multiple", file_types=kinds, height=120, elem_id="files",
         )
         local_only(parts["files"])
@@ -242,7 +242,7 @@ def launch(
         _, url, _ = page.launch(
             server_name=host, server_port=port, auth=auth, auth_message="请输入用户名和密码",
             prevent_thread_lock=True, quiet=True, share=False, inbrowser=False, ssr_mode=False,
-            show_error=False, max_file_size=MAX_BYTES, footer_links=[], run_history=False,
+            show_error=False, max_file_size=LARGEST, footer_links=[], run_history=False,
             enable_monitoring=False, mcp_server=False, pwa=False, theme=_theme(), i18n=translations(),
             head=_head(),
             favicon_path=HERE / "favicon.svg",

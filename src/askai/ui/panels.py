@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
-from askai.corpus import MAX_BYTES
+from askai.corpus import BY_SUFFIX, LARGEST, MAX_BYTES
 from askai.types import ArticleSummary, BuildReport, Failure
 from askai.ui.desk import State
 from askai.ui.markup import attribute, escape, token
@@ -29,9 +30,11 @@ EMPTY_READER = (
 )
 
 
+SIZES = f"文本和网页每个不超过 {MAX_BYTES // 10**6} MB，其余 {LARGEST // 10**6} MB"
+_LIMITS = attribute(json.dumps({suffix: kind.limit for suffix, kind in BY_SUFFIX.items()}))
 TOO_BIG = (
-    f'<p class="wrong too-big" role="alert" data-most="{MAX_BYTES}" hidden>有文件超过 {MAX_BYTES // 10**6} MB'
-    " 的上限，这次都没有上传。请拆成几篇后再试。</p>"
+    f'<p class="wrong too-big" role="alert" data-limits="{_LIMITS}" hidden>有文件超过上限（{SIZES}），'
+    "这次都没有上传。请拆成几份后再试。</p>"
 )
 
 

@@ -101,8 +101,9 @@ def _quote(citation: Citation) -> str:
 
 
 def _citation(citation: Citation, turn: int) -> str:
+    page = f'<span class="page">{_page(citation.page)}</span>' if citation.page is not None else ""
     inside = (
-        f'<span class="number">{citation.number}</span><span class="where">{escape(citation.title)}</span>'
+        f'<span class="number">{citation.number}</span><span class="where">{escape(citation.title)}</span>{page}'
         '<span class="open" aria-hidden="true">看原文 ›</span>'
     )
     return (
@@ -111,13 +112,17 @@ def _citation(citation: Citation, turn: int) -> str:
     )
 
 
+def _page(page: int | None, after: str = "") -> str:
+    return "" if page is None else f"第 {page:,} 页{after}"
+
+
 def copy_text(answer: Answer) -> str:
     """An answer with its citations as plain text."""
     lines = [f"问：{answer.question}", f"答：{answer.answer}"]
     if answer.citations:
         lines.append("出处：" if answer.status == "answered" else "最接近的原文：")
     lines += [
-        f"[{c.number}] 《{c.title}》（{c.path}，第 {c.start + 1}–{c.end} 字）：{c.quote}"
+        f"[{c.number}] 《{c.title}》（{c.path}，{_page(c.page, '，')}第 {c.start + 1}–{c.end} 字）：{c.quote}"
         for c in answer.citations
     ]
     return plain("\n".join(lines))
@@ -229,9 +234,11 @@ def _heads(article: Article) -> str:
     return "".join(f"<div><dt>{label}</dt><dd>{escape(value)}</dd></div>" for label, value in rows)
 
 
-def _position(text: str, mark: Mark) -> str:
+def _position(article: Article, mark: Mark) -> str:
+    text = article.text
     share = mark.start / max(1, len(text))
-    return f"第 {mark.start + 1:,}–{mark.end:,} 字，全文 {len(text):,} 字，约在 {share:.0%} 处"
+    page = _page(article.page_at(mark.start), "，")
+    return f"{page}第 {mark.start + 1:,}–{mark.end:,} 字，全文 {len(text):,} 字，约在 {share:.0%} 处"
 
 
 def _turner(article: Article, at: int, label: str) -> str:
@@ -247,7 +254,7 @@ def render_article(
     """An article opened at its excerpt or at ``at``; ``nonce`` makes opening it twice two events."""
     text = article.text
     start, end = part_of(text, mark.start if mark else at)
-    where = f'<p class="position">{_position(text, mark)}</p>' if mark else ""
+    where = f'<p class="position">{_position(article, mark)}</p>' if mark else ""
     before = _turner(article, max(0, start - PART // 2), "上一部分") if start else ""
     after = _turner(article, end + PART // 2, "下一部分") if end < len(text) else ""
     told = f'<p class="notice">{escape(notice)}</p>' if notice else ""

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from askai.corpus import MAX_BYTES, decode, parse
+from askai.corpus import read_data
 from askai.errors import ArticleError, InputError
 from askai.intake import NAME_BYTES, place, safe_name
 from askai.types import Failure
@@ -20,13 +20,11 @@ __all__ = ["NAME_BYTES", "safe_name", "store", "store_files", "store_text"]
 def store(corpus: Path, name: str, data: bytes) -> Path:
     """Write ``data`` below the corpus; another file of that name is kept and a number added.
 
-    A file with the same name and content is left as it is. Raises ``ArticleError`` for a text that
+    A file with the same name and content is left as it is. Raises ``ArticleError`` for one that
     could not be read back and ``InputError`` where the folder cannot be written.
     """
     name = safe_name(name)
-    if len(data) > MAX_BYTES:
-        raise ArticleError(f"超过 {MAX_BYTES / 1e6:.0f} MB 的上限。请拆成几篇后再试。")
-    parse(decode(data), id=name, path=name, stem=Path(name).stem)
+    read_data(data, name, name)
     return place(corpus, name, data)[0]
 
 
