@@ -20,8 +20,10 @@ _TIME = re.compile(r"什么时候|什么时间|何时|哪一?[年天月日]|[几
 _NUMBER = re.compile(r"多少|几[个次人天种位家台倍岁度分斤克米层页项条款块元]|多[大高远长久重快厚深宽]|百分之几|比例|第几")
 _IS_NUMBER = re.compile(r"[0-9零〇一二三四五六七八九十百千万亿两半]")
 _IS_TIME = re.compile(r"[0-9零〇一二三四五六七八九十][^，。]{0,4}[年月日号点世纪天周]|[年月日]|今|昨|明|前|后|春|夏|秋|冬|期|时|当")
-# A lone digit is no name: the text may well write it as 三.
-_NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_.+#/&' ]?\d[a-z0-9.]*|[-_.+#/&'][a-z0-9]+)*|\d[\d.,:/-]*\d")
+# Runs are taken whole: the g of 5G is no name, nor is a stop at the end part of one. A lone digit is
+# none either: the text may well write it as 三.
+_JOINED = r"(?:[-_.+#/&'][a-z0-9]++|(?<=\d)[,:](?=\d)[a-z0-9]++)"
+_NAME = re.compile(rf"[a-z][a-z0-9]*+{_JOINED}*+(?: \d[a-z0-9]*+{_JOINED}*+)?|\d(?:[a-z0-9]|{_JOINED})++", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +42,15 @@ class Wanted:
 
 
 def _loosely(name: str) -> str:
-    """A pattern for a name, with or without a space or hyphen before its number."""
-    parts = re.split(r"[- ](?=\d)|(?<=[a-z])(?=\d)", name)
+    """A pattern for a name, with or without a space or hyphen before or after its number."""
+    parts = re.split(r"[- ](?=\d)|(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])", name)
     return "[- ]?".join(re.escape(part) for part in parts)
 
 
 def wanted(question: str, idf: Callable[[Sequence[str]], list[float]]) -> Wanted:
     """The informative units of a question, weighted by ``idf``."""
-    folded = _ASKING.sub(lambda match: " " * len(match.group()), fold(question))
+    asked = fold(question)
+    folded = _ASKING.sub(lambda match: " " * len(match.group()), asked)
     stand_ins: dict[str, set[str]] = {}
     for start, end, numbers in lexicon().find(folded):
         others = {word for number in numbers for word in lexicon().groups[number]}
@@ -61,7 +64,7 @@ def wanted(question: str, idf: Callable[[Sequence[str]], list[float]]) -> Wanted
     # Whole: GPT-5 is not held by GPT-5.2, nor 12 by 2012.
     names = tuple(
         re.compile(rf"(?<![a-z0-9]){_loosely(name)}(?![a-z0-9]|[-.]\d)")
-        for name in dict.fromkeys(_NAME.findall(folded))
+        for name in dict.fromkeys(_NAME.findall(asked))
     )
     kind = _IS_TIME if _TIME.search(question) else _IS_NUMBER if _NUMBER.search(question) else None
     return Wanted(groups, sum(weights), names, kind)
