@@ -16,8 +16,8 @@ import typer
 
 from askai.errors import AskaiError, Cancelled, InputError
 from askai.maintenance import register
+from askai.modes import Mode
 from askai.options import DEFAULT_CORPUS, DEFAULT_INDEX, CorpusOption, IndexOption, JsonOption, ModelOption
-from askai.types import Mode
 
 if TYPE_CHECKING:
     from askai.assistant import Assistant

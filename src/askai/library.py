@@ -13,7 +13,18 @@ from askai.encoder import DEFAULT, load_encoder
 from askai.errors import ArticleError, IndexMissing, InputError, ModelError, UnusableIndex
 from askai.generations import Before, roll_back
 from askai.intake import place, safe_folder, safe_name
-from askai.sources import Found, compare, each_file, look, real_place, real_places, scan, source_of
+from askai.sources import (
+    Found,
+    compare,
+    each_file,
+    look,
+    nothing_read,
+    real_place,
+    real_places,
+    reasons,
+    scan,
+    source_of,
+)
 from askai.types import BuildReport, Encoder, Failure, LibraryStatus, Progress
 from askai.updating import Update
 from askai.verifying import problems
@@ -61,7 +72,7 @@ class Library:
                 progress("查看文件", 1, 1)
             touched = self._bring_up(update, before, found)
             if not update.entries and not any(map(trash.emptied, places)):
-                raise _nothing(places, update.failures)
+                raise nothing_read(places, update.failures)
             if touched >= _MANY_TOUCHED:
                 return update.commit(real_places(places), self._model_of(before))
             return self._committed(update, before, places)
@@ -145,7 +156,7 @@ class Library:
                     file.path.unlink(missing_ok=True)
                     update.forget(file.key)
             if not any(update.was_read(file.key) for file in files):
-                raise InputError(f"没有可以加入的文章{_reasons(failures)}。原来的索引没有改动。")
+                raise InputError(f"没有可以加入的文章{reasons(failures)}。原来的索引没有改动。")
             report = self._committed(update, before, roots)
         return replace(report, failures=tuple(failures))
 
@@ -288,16 +299,3 @@ class Library:
         Raises ``IndexMissing``.
         """
         return problems(self.index)
-
-
-def _reasons(failures: Sequence[Failure]) -> str:
-    reasons = "；".join(f"{f.path}：{f.reason}" for f in failures[:5])
-    return f"（{reasons}）" if reasons else ""
-
-
-def _nothing(roots: Sequence[Path], failures: Sequence[Failure]) -> InputError:
-    where = "、".join(str(root) for root in roots)
-    return InputError(
-        f"{where} 里没有可读的文章{_reasons(failures)}。"
-        f"请放入文章（{reading.SHOWN}）后再试；原来的索引没有改动。"
-    )

@@ -13,6 +13,7 @@ from askai.errors import ArticleError, InputError
 from askai.formats.kinds import too_big
 from askai.generations import Before, Source
 from askai.text import fold
+from askai.types import Failure
 
 _RELIABLE_NS = 2_000_000_000
 """A file may be written again within one tick of its clock (two seconds on FAT) and look the same."""
@@ -161,3 +162,18 @@ def source_of(key: str, before: Before) -> Source:
             f"要一起移除，请给出这个文件的路径；否则请修改文件后运行 askai build。"
         )
     return source
+
+
+def reasons(failures: Sequence[Failure]) -> str:
+    """The first few failures in brackets; nothing where there are none."""
+    found = "；".join(f"{f.path}：{f.reason}" for f in failures[:5])
+    return f"（{found}）" if found else ""
+
+
+def nothing_read(roots: Sequence[Path], failures: Sequence[Failure]) -> InputError:
+    """The error where folders hold no article."""
+    where = "、".join(str(root) for root in roots)
+    return InputError(
+        f"{where} 里没有可读的文章{reasons(failures)}。"
+        f"请放入文章（{corpus.SHOWN}）后再试；原来的索引没有改动。"
+    )
