@@ -60,6 +60,11 @@ def test_question_words_do_not_count() -> None:
     assert coverage(asked("为什么呢？"), "") == 1.0
 
 
+def test_stand_ins_do_not_cross_words() -> None:
+    """天天 in 今天天气 is none, and 每天 does not stand for it."""
+    assert coverage(asked("今天天气怎么样？"), fold("每天走路")) == 0.0
+
+
 def test_stand_ins_count() -> None:
     assert coverage(asked("原来说好几月卖？"), fold("原定三月开卖，售价 99 元")) > 0.0
 

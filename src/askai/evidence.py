@@ -41,6 +41,11 @@ class Wanted:
     kind: re.Pattern[str] | None
 
 
+def informative(folded: str) -> str:
+    """Folded text of the same length, with the words blanked out that only ask or join."""
+    return _ASKING.sub(lambda match: " " * len(match.group()), folded)
+
+
 def _loosely(name: str) -> str:
     """A pattern for a name, with or without a space or hyphen before or after its number."""
     parts = re.split(r"[- ](?=\d)|(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])", name)
@@ -50,9 +55,14 @@ def _loosely(name: str) -> str:
 def wanted(question: str, idf: Callable[[Sequence[str]], list[float]]) -> Wanted:
     """The informative units of a question, weighted by ``idf``."""
     asked = fold(question)
-    folded = _ASKING.sub(lambda match: " " * len(match.group()), asked)
+    folded = informative(asked)
     stand_ins: dict[str, set[str]] = {}
+    last = 0
     for start, end, numbers in lexicon().find(folded):
+        # Not across what was found before: the 天天 of 今天天气 is no word.
+        if start < last:
+            continue
+        last = end
         others = {word for number in numbers for word in lexicon().groups[number]}
         for unit in units(folded[start:end]):
             stand_ins.setdefault(unit, set()).update(others)

@@ -68,7 +68,7 @@ class Hit:
     ``score`` orders the passages of one question. ``coverage`` and ``cosine`` mean the same for
     every question: the share (0 to 1) of the question's informative words that the passage holds,
     and the similarity of the vectors. ``missing`` counts the names in Latin letters and the numbers
-    of the question that the passage does not hold.
+    of the question that the passage and the text around it do not hold.
     """
 
     row: int
