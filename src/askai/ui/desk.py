@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,8 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from askai.assistant import Assistant
-from askai.errors import AskaiError, IndexMissing, InputError, UnusableIndex
+from askai.corpus import read_file
+from askai.errors import ArticleError, AskaiError, IndexMissing, InputError, UnusableIndex
 from askai.generations import Before, Source
 from askai.library import Library
 from askai.sources import real_place
@@ -48,13 +48,14 @@ class Removal:
 class Mark:
     """What tells whether a tab shows what is: it does while its mark is the desk's.
 
-    ``job`` is the last that ended and ``working`` the one under way (0 for none).
+    ``job`` is the last that ended and ``working`` the one under way (0 for none); ``change`` counts
+    deletions and undoings.
     """
 
     generation: str = ""
     job: int = 0
     working: int = 0
-    removal: int = 0
+    change: int = 0
     settled: bool = False
 
 
@@ -71,8 +72,10 @@ class Desk:
         self._message = ""
         self._settled = threading.Event()
         self._work = Work()
-        self._numbers = itertools.count(1)
+        self._changes = 0
         self._removals: list[Removal] = []
+        self.restored = ""
+        """What the last change put back, if that is what it did."""
 
     # --- opening
 
@@ -131,7 +134,7 @@ class Desk:
             self._assistant.generation if self._assistant else "",
             last.number if last else 0,
             now.number if now else 0,
-            self._removals[-1].number if self._removals else 0,
+            self._changes,
             self.settled,
         )
 
@@ -217,6 +220,10 @@ class Desk:
         def does(progress: Progress) -> Outcome:
             if not Path(source.key).exists():
                 return self._build(progress)
+            try:
+                read_file(Path(source.key), source.id)
+            except ArticleError as error:
+                return Outcome(message=f"{source.path} 还是读不出来：{error}")
             return self._taken_up(Outcome(self._library.add([Path(source.key)], progress)))
 
         return self._work.start(does)
@@ -258,7 +265,7 @@ class Desk:
                 return source.path, len(source.articles)
         raise InputError("这篇文章已经不在了，可能刚被删除。")
 
-    def remove(self, path: str) -> Removal:
+    def remove(self, path: str) -> None:
         """Take a file and all its articles away; they answer no more. Raises ``AskaiError``."""
         with self._work.turn():
             source = self._source(path)
@@ -266,12 +273,12 @@ class Desk:
             if len(source.articles) == 1:
                 name = f"《{self.article(source.articles[0]).title}》"
             self._library.remove([source.key])
-            removal = Removal(next(self._numbers), name)
-            self._removals.append(removal)
-            return removal
+            self._changes += 1
+            self._removals.append(Removal(self._changes, name))
+            self.restored = ""
 
-    def undo(self, number: int) -> str:
-        """Put back what was removed last, if that is removal ``number``; returns what came back.
+    def undo(self, number: int) -> None:
+        """Put back what was removed last, if that is removal ``number``.
 
         Raises ``AskaiError``.
         """
@@ -289,4 +296,5 @@ class Desk:
             self._removals.pop()
             # Not ``last.name``: another process may have removed something since.
             back = report.added
-            return f"《{self.article(back[0]).title}》" if len(back) == 1 else last.name
+            self.restored = f"《{self.article(back[0]).title}》" if len(back) == 1 else last.name
+            self._changes += 1

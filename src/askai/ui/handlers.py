@@ -148,7 +148,7 @@ class Handlers:
         return shown._replace(
             conversation=gr.skip() if turns else self._conversation([]),
             report=work if now.working else self._came_of(seen, now),
-            removed=panels.render_removed(desk.removal),
+            removed=panels.render_removed(desk.removal, desk.restored if seen != Mark() else ""),
             listing=self.filter(wanted),
             standing=self.look() if now.settled else gr.skip(),
         )
@@ -225,12 +225,11 @@ class Handlers:
     def undo(self, seen: Mark, turns: list[Turn], wanted: str | None, event: gr.EventData) -> Shown:
         """Put back what was deleted last."""
         try:
-            name = self._desk.undo(_number(event._data.get("number")))
+            self._desk.undo(_number(event._data.get("number")))
         except AskaiError as error:
             wrong = panels.render_removed(self._desk.removal, wrong=str(error))
             return self.tick(seen, turns, wanted)._replace(removed=wrong)
-        good = panels.render_removed(self._desk.removal, good=f"已恢复{name}，又能用来回答了。")
-        return self.tick(seen, turns, wanted)._replace(removed=good)
+        return self.tick(seen, turns, wanted)
 
 
 def _citation_of(turns: list[Turn], data: dict[str, Any]) -> Citation | None:

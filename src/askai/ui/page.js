@@ -122,6 +122,7 @@
     whenVisible(() => element.querySelector(".paper"), (paper) => {
       const mark = paper.querySelector("mark.excerpt");
       const target = mark ?? paper.querySelector("h2");
+      if (!target) return; // nothing is open
       const box = element.closest("#reader");
       if (innerWidth < NARROW) (mark ?? paper).scrollIntoView({ block: mark ? "center" : "start" });
       else if (mark) {

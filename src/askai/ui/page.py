@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from askai.corpus import LARGEST, SHOWN, SUFFIXES
+from askai.corpus import LARGEST, SUFFIXES
 from askai.errors import InputError
 from askai.types import Mode
 from askai.ui import panels
@@ -99,7 +99,7 @@ def _chat_column() -> dict[str, Any]:
         with gr.Row(elem_id="dial"):
             mode = gr.Radio(
                 [m.value for m in Mode], value=Mode.BALANCED.value, label="回答尺度", elem_id="mode",
-                container=False, scale=0, min_width=200, interactive=True,
+                container=False, scale=0, min_width=0, interactive=True,
             )
             _html(panels.MODES, "modes")
     return {"conversation": conversation, "question": question, "send": send, "clear": clear, "mode": mode}
@@ -131,11 +131,11 @@ def _library_tab() -> dict[str, Any]:
             "", "listing", "const events = ['article', 'remove']; askai.list(element, trigger);"
         )
         parts["files"] = gr.File(
-            label=f"上传文章（{SHOWN}，可多选；{panels.SIZES}）",
+            label="上传文章（可多选）",
             file_count="multiple", file_types=kinds, height=120, elem_id="files",
         )
         local_only(parts["files"])
-        _html(panels.TOO_BIG, "too-big")
+        _html(panels.KINDS_HINT + panels.TOO_BIG, "too-big")
         with gr.Accordion("粘贴一篇文章", open=False, elem_id="pasting"):
             parts["title"] = gr.Textbox(label="标题", max_length=200, elem_id="paste-title")
             parts["text"] = gr.Textbox(label="正文", lines=5, max_lines=12, elem_id="paste-text")

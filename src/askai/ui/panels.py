@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
-from askai.corpus import BY_SUFFIX, LARGEST, MAX_BYTES
+from askai.corpus import BY_SUFFIX, LARGEST, MAX_BYTES, SHOWN
 from askai.types import ArticleSummary, BuildReport, Failure, LibraryStatus
 from askai.ui.desk import Removal, State
 from askai.ui.markup import attribute, escape, token
@@ -32,6 +32,7 @@ EMPTY_READER = (
 
 
 SIZES = f"文本和网页每个不超过 {MAX_BYTES // 10**6} MB，其余 {LARGEST // 10**6} MB"
+KINDS_HINT = f'<p class="hint">能读 {SHOWN}。{SIZES}。</p>'
 _LIMITS = attribute(json.dumps({suffix: kind.limit for suffix, kind in BY_SUFFIX.items()}))
 TOO_BIG = (
     f'<p class="wrong too-big" role="alert" data-limits="{_LIMITS}" hidden>有文件超过上限（{SIZES}），'
@@ -136,9 +137,11 @@ def _remover(kind: str, key: str, name: str, label: str = "删除") -> str:
     )
 
 
-def render_removed(removal: Removal | None, good: str = "", wrong: str = "") -> str:
+def render_removed(removal: Removal | None, restored: str = "", wrong: str = "") -> str:
     """What was deleted last, with the button that puts it back; above it what came of a click."""
-    told = render_notice([good], good=True) if good else render_notice([wrong] if wrong else [], good=False)
+    told = render_notice([wrong] if wrong else [], good=False)
+    if restored:
+        told += render_notice([f"已恢复{restored}。"], good=True)
     if removal is None:
         return told
     return (
@@ -169,7 +172,7 @@ def render_report(report: BuildReport) -> str:
     """What a build did."""
     return (
         f'<p class="done" role="status">索引已更新：{report.articles:,} 篇文章、{report.passages:,} 段'
-        f"（{_changes(report)}），用时 {report.seconds:.1f} 秒。现在可以提问。</p>"
+        f"（{_changes(report)}），用时 {max(0.1, report.seconds):.1f} 秒。现在可以提问。</p>"
     )
 
 
