@@ -8,13 +8,22 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Request, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Dialog,
+    Locator,
+    Page,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 import askai.types
 
@@ -159,9 +168,33 @@ class Visit:
     def rebuild(self) -> str:
         """Press the button and wait for the report."""
         self.tab("文章")
-        self.page.click("#rebuild")
-        self.page.wait_for_selector("#report .done, #report .wrong")
+        return self.outcome(lambda: self.page.click("#rebuild"))
+
+    def outcome(self, act: Callable[[], object]) -> str:
+        """What the page tells of the work that an action begins, once it has ended."""
+        told = "(document.querySelector('#report .outcome')?.dataset.number ?? '')"
+        before = self.page.evaluate(told)
+        act()
+        self.page.wait_for_function(f"before => {told} && {told} !== before", arg=before)
         return self.page.inner_text("#report")
+
+    def upload(self, *files: Path) -> str:
+        """Upload files at once and wait until they are answered from, or refused."""
+        self.tab("文章")
+        return self.outcome(lambda: self.page.set_input_files("#files input[type=file]", list(files)))
+
+    def listed(self, title: str) -> Locator:
+        """The line of an article in the list."""
+        return self.page.locator("#listing li").filter(has_text=title)
+
+    def remove(self, title: str) -> None:
+        """Delete an article, with both clicks, and wait until the way back is offered."""
+        self.tab("文章")
+        button = self.listed(title).locator(".remove")
+        button.click()
+        expect(button).to_contain_text("确认删除")
+        button.click()
+        expect(self.page.locator("#removed .removed")).to_contain_text(title)
 
     def marked(self) -> str:
         """The excerpt that is marked in the opened article."""

@@ -125,18 +125,18 @@ def test_the_same_citation_can_be_opened_twice(visit: Visit) -> None:
     expect(page.locator("#reader mark.excerpt").first).to_be_focused()
 
 
-def test_an_uploaded_article_is_answered_from_after_a_rebuild(visit: Visit, tmp_path: Path) -> None:
+def test_an_uploaded_article_is_answered_from_at_once(visit: Visit, tmp_path: Path) -> None:
     page = visit.page
     new = tmp_path / "白露茶场（新）.txt"
     new.write_text("白露茶场在云台山南坡，海拔 870 米，每年只采一季春茶。\n", "utf-8")
     unreadable = tmp_path / "图片.md"
     unreadable.write_bytes(bytes(range(256)) * 9)
-    visit.tab("文章")
-    page.set_input_files("#files input[type=file]", [new, unreadable])
-    expect(page.locator("#notice .done").first).to_contain_text("白露茶场")
-    expect(page.locator("#notice .wrong")).to_contain_text("图片.md")
+    told = visit.upload(new, unreadable)
+    assert "已加入：白露茶场" in told
+    assert "图片.md 没有加入" in told
+    assert "新增 1 篇" in told
     assert (visit.at.corpus / new.name).read_text("utf-8") == new.read_text("utf-8")
-    assert "新增 1 篇" in visit.rebuild()
+    assert not (visit.at.corpus / unreadable.name).exists()
     expect(page.locator("#listing")).to_contain_text("白露茶场")
     expect(page.locator("#failures")).to_contain_text("broken.txt")
     visit.ask("总结一下《白露茶场（新）》")
@@ -163,9 +163,9 @@ def test_a_pasted_text_becomes_an_article(visit: Visit) -> None:
     page.click("#pasting button")
     page.fill("#paste-title input, #paste-title textarea", '../../"怪"名字: <b>')
     page.fill("#paste-text textarea", "雾隐灯塔的灯每 12 秒闪一次。")
-    page.click("#paste-add")
-    expect(page.locator("#notice .done").first).to_contain_text("已加入")
-    assert "1 篇" in visit.rebuild()
+    told = visit.outcome(lambda: page.click("#paste-add"))
+    assert "已加入" in told
+    assert "新增 1 篇" in told
     listed = page.locator("#listing .listed").filter(has_text='../../"怪"名字: <b>')
     listed.click()
     expect(page.locator("#reader .text")).to_contain_text("每 12 秒闪一次")
@@ -397,11 +397,16 @@ def test_a_page_without_articles_says_so_and_recovers(browser: Browser, tmp_path
         expect(page.locator(".reply.trouble")).to_contain_text("没有可读的文章")
         first = tmp_path / "第一篇.md"
         first.write_text("# 第一篇\n\n铜铃铛一共有 7 个。\n", "utf-8")
-        visiting.tab("文章")
-        page.set_input_files("#files input[type=file]", first)
-        expect(page.locator("#notice .done").first).to_contain_text("第一篇")
-        assert "1 篇文章" in visiting.rebuild()
+        assert "1 篇文章" in visiting.upload(first)
         visiting.ready()
         visiting.ask("总结一下《第一篇》")
+        expect(page.locator(".reply.found").last).to_contain_text("7 个")
+        visiting.remove("第一篇")
+        expect(page.locator("#state")).to_contain_text("0 篇文章")
+        visiting.ask("铜铃铛一共有几个？")
+        expect(page.locator(".turn").last.locator(".citation")).to_have_count(0)
+        page.click("#removed .undo")
+        expect(page.locator("#state")).to_contain_text("1 篇文章")
+        visiting.ask("铜铃铛一共有几个？")
         expect(page.locator(".reply.found").last).to_contain_text("7 个")
         context.close()

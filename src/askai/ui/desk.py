@@ -1,4 +1,4 @@
-"""The one assistant that all browser tabs share: opened or built in the background, asked, rebuilt."""
+"""The one assistant that all browser tabs share, and everything that changes what it answers from."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from askai.assistant import Assistant
-from askai.errors import AskaiError, IndexBusy, IndexMissing, UnusableIndex
-from askai.types import Answer, Article, ArticleSummary, BuildReport, Failure, Progress
+from askai.corpus import read_file
+from askai.errors import ArticleError, AskaiError, IndexMissing, InputError, UnusableIndex
+from askai.generations import Before, Source
+from askai.library import Library
+from askai.sources import real_place
+from askai.types import Answer, Article, ArticleSummary, Failure, LibraryStatus, Mode, Progress
+from askai.ui import uploads
+from askai.ui.work import Job, Outcome, Step, Work
 
 PATIENCE_S = 10.0
 """How long a question waits for an index that is being opened."""
@@ -18,16 +24,39 @@ PATIENCE_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where the index stands. ``message`` says what is wrong when ``phase`` is ``failed``."""
+    """Where the index stands. ``message`` says what is wrong when ``phase`` is ``failed``.
+
+    ``step`` is how far the work is that is under way, None where there is none.
+    """
 
     phase: Literal["opening", "building", "ready", "failed"]
-    stage: str = ""
-    done: int = 0
-    total: int = 0
+    step: Step | None = None
     message: str = ""
-    generation: str = ""
     articles: int = 0
     passages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A file that was taken away through the page and can be put back; ``name`` is what to call it."""
+
+    number: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What tells whether a tab shows what is: it does while its mark is the desk's.
+
+    ``job`` is the last that ended and ``working`` the one under way (0 for none); ``change`` counts
+    deletions and undoings.
+    """
+
+    generation: str = ""
+    job: int = 0
+    working: int = 0
+    change: int = 0
+    settled: bool = False
 
 
 class Desk:
@@ -38,10 +67,17 @@ class Desk:
     def __init__(self, corpus: Path, index: Path) -> None:
         self.corpus = corpus
         self._index = index
+        self._library = Library(corpus, index)
         self._assistant: Assistant | None = None
-        self._state = self.OPENING
+        self._message = ""
         self._settled = threading.Event()
-        self._writing = threading.Lock()
+        self._work = Work()
+        self._changes = 0
+        self._removals: list[Removal] = []
+        self.restored = ""
+        """What the last change put back, if that is what it did."""
+
+    # --- opening
 
     def start(self) -> None:
         """Open the index, or build it when there is none, in a thread of its own."""
@@ -49,27 +85,18 @@ class Desk:
 
     def _prepare(self) -> None:
         # What goes wrong in this thread must reach the page, or it would wait for ever.
-        self._state = self.OPENING
-        message = "打开索引时出了意外，详情见启动 askai 的终端。"
-        try:
-            self._open_or_build()
-            message = ""
-        except AskaiError as error:
-            message = str(error)
-        finally:
-            if message:
-                self._state = State("failed", message=message)
-            self._settled.set()
-
-    def _open_or_build(self) -> None:
+        self._message = "打开索引时出了意外，详情见启动 askai 的终端。"
+        building = False
         try:
             self._assistant = Assistant.open(self._index)
         except IndexMissing:
-            with self._writing:
-                self._assistant, _ = Assistant.build([self.corpus], self._index, progress=self._note)
-
-    def _note(self, stage: str, done: int, total: int) -> None:
-        self._state = State("building", stage, done, total)
+            building = True
+            self._work.start(self._build, self._settled.set)
+        except AskaiError as error:
+            self._message = str(error)
+        finally:
+            if not building:
+                self._settled.set()
 
     @property
     def ready(self) -> bool:
@@ -81,54 +108,193 @@ class Desk:
         """Whether opening or the first build has ended, well or badly."""
         return self._settled.is_set()
 
+    # --- how things stand
+
     @property
     def state(self) -> State:
         """Where the index stands, with its sizes when it is ready."""
-        if self._assistant is None:
-            return self._state
-        articles = self._assistant.articles()
-        return State(
-            "ready",
-            generation=self._assistant.generation,
-            articles=len(articles),
-            passages=sum(a.passages for a in articles),
+        job = self._work.current
+        step = job.step if job else None
+        if self._assistant is not None:
+            articles = self._assistant.articles()
+            return State(
+                "ready", step, articles=len(articles), passages=sum(a.passages for a in articles)
+            )
+        if step is not None:
+            return State("building", step)
+        last = self._work.last
+        message = last.outcome.message if last and last.outcome else self._message
+        return State("failed", message=message) if self.settled else self.OPENING
+
+    @property
+    def mark(self) -> Mark:
+        """What a tab that shows everything as it is now would have seen."""
+        now, last = self._work.current, self._work.last
+        return Mark(
+            self._assistant.generation if self._assistant else "",
+            last.number if last else 0,
+            now.number if now else 0,
+            self._changes,
+            self.settled,
         )
 
-    def _waited(self) -> Assistant:
-        self._settled.wait(PATIENCE_S)
-        if self._assistant is not None:
-            return self._assistant
-        if self._state.phase == "failed":
-            raise UnusableIndex(self._state.message)
-        raise UnusableIndex("索引正在建立，建好后就能回答。进度见页面上方，请稍候再问。")
+    @property
+    def outcome(self) -> Outcome | None:
+        """What came of the last work that ended."""
+        return self._work.last.outcome if self._work.last else None
 
-    def ask(self, question: str, previous: Sequence[Answer]) -> Answer:
-        """Answer a question of a conversation. Raises ``AskaiError`` with the reason in Chinese."""
-        return self._waited().ask(question, previous)
-
-    def article(self, key: str) -> Article:
-        """The article with this id."""
-        return self._waited().article(key)
+    @property
+    def removal(self) -> Removal | None:
+        """The last removal that can be undone."""
+        return self._removals[-1] if self._removals else None
 
     def articles(self) -> list[ArticleSummary]:
         """Every article of the index; none while there is no index."""
         return self._assistant.articles() if self._assistant else []
 
-    def failures(self) -> list[Failure]:
-        """The files that the last build could not read."""
-        listed = self._assistant.manifest.get("failures") if self._assistant else None
-        if not isinstance(listed, list):
-            return []
-        return [Failure(str(f.get("path", "")), str(f.get("reason", ""))) for f in listed]
-
-    def rebuild(self, progress: Progress) -> BuildReport:
-        """Read the articles again and serve from them; the old index answers until then."""
-        if not self._writing.acquire(blocking=False):
-            raise IndexBusy("索引正在重建，请等这一次完成后再试。")
+    def status(self) -> LibraryStatus | None:
+        """The files against the index; None where one of them cannot be looked at."""
         try:
-            if self._assistant is not None:
-                return self._assistant.rebuild([self.corpus], progress)
-            self._assistant, report = Assistant.build([self.corpus], self._index, progress=progress)
-            return report
-        finally:
-            self._writing.release()
+            return self._library.status(self._roots())
+        except AskaiError:
+            return None  # what is wrong is said by ``state``, or by the build that is asked for
+
+    def _roots(self) -> list[Path] | None:
+        """What is built: what the index was made from, and the folder that uploads go into."""
+        made = self._assistant.manifest.get("roots") if self._assistant else None
+        if not isinstance(made, list) or not self.corpus.exists():
+            return None
+        mine = real_place(self.corpus)
+        if any(Path(mine).is_relative_to(root) for root in made):
+            return None
+        return [*map(Path, made), self.corpus]
+
+    # --- asking
+
+    def _waited(self) -> Assistant:
+        self._settled.wait(PATIENCE_S)
+        if self._assistant is not None:
+            return self._assistant
+        state = self.state
+        if state.phase == "failed":
+            raise UnusableIndex(state.message)
+        raise UnusableIndex("索引正在建立，建好后就能回答。进度见页面上方，请稍候再问。")
+
+    def ask(self, question: str, previous: Sequence[Answer], mode: Mode) -> Answer:
+        """Answer a question of a conversation. Raises ``AskaiError`` with the reason in Chinese."""
+        return self._waited().ask(question, previous, mode=mode)
+
+    def article(self, key: str) -> Article:
+        """The article with this id."""
+        return self._waited().article(key)
+
+    # --- long changes: each returns at once, with the job that does it
+
+    def rebuild(self) -> Job:
+        """Bring the index up to date with its files; the old one answers until then."""
+        return self._work.start(self._build)
+
+    def take_in(self, files: Sequence[Path]) -> Job:
+        """Take uploaded files into the corpus and answer from them; a bad one does not stop the others."""
+
+        def does(progress: Progress) -> Outcome:
+            stored, refused = uploads.store_files(self.corpus, files, progress)
+            names, wrong = tuple(dict.fromkeys(path.name for path in stored)), tuple(refused)
+            if not stored:
+                return Outcome(refused=wrong)
+            return self._indexed(progress, names, wrong)
+
+        return self._work.start(does)
+
+    def take_text(self, title: str, text: str) -> Job:
+        """The same for a pasted text. Raises ``AskaiError`` where it cannot be stored."""
+        stored = uploads.store_text(self.corpus, title, text)
+        return self._work.start(lambda progress: self._indexed(progress, (stored.name,)))
+
+    def retry(self, path: str) -> Job:
+        """Read a file again that could not be read. Raises ``InputError`` where it is none of those."""
+        source = self._source(path)
+        if not source.reason:
+            raise InputError(f"{source.path} 已经读入了，不需要再读。")
+
+        def does(progress: Progress) -> Outcome:
+            if not Path(source.key).exists():
+                return self._build(progress)
+            try:
+                read_file(Path(source.key), source.id)
+            except ArticleError as error:
+                return Outcome(message=f"{source.path} 还是读不出来：{error}")
+            return self._taken_up(Outcome(self._library.add([Path(source.key)], progress)))
+
+        return self._work.start(does)
+
+    def call_off(self, number: int) -> None:
+        """Cancel this job. The index stays as it was; files that are stored already stay, too."""
+        self._work.call_off(number)
+
+    def _build(self, progress: Progress) -> Outcome:
+        return self._taken_up(Outcome(self._library.build(self._roots(), progress)))
+
+    def _indexed(
+        self, progress: Progress, stored: tuple[str, ...], refused: tuple[Failure, ...] = ()
+    ) -> Outcome:
+        try:
+            report = self._library.build(self._roots(), progress)
+        except AskaiError as error:
+            return Outcome(None, str(error), stored, refused)
+        return self._taken_up(Outcome(report, "", stored, refused))
+
+    def _taken_up(self, outcome: Outcome) -> Outcome:
+        if self._assistant is None:
+            self._assistant = Assistant.open(self._index)
+            self._settled.set()
+        return outcome
+
+    # --- short changes
+
+    def _source(self, path: str) -> Source:
+        for source in Before.read(self._index, thoroughly=False).sources:
+            if source.path == path:
+                return source
+        raise InputError(f"索引里没有文件 {path}，它可能已经被删除。")
+
+    def file_of(self, id: str) -> tuple[str, int]:
+        """The file that an article came from, and how many articles came from it."""
+        for source in Before.read(self._index, thoroughly=False).sources:
+            if id in source.articles:
+                return source.path, len(source.articles)
+        raise InputError("这篇文章已经不在了，可能刚被删除。")
+
+    def remove(self, path: str) -> None:
+        """Take a file and all its articles away; they answer no more. Raises ``AskaiError``."""
+        with self._work.turn():
+            source = self._source(path)
+            name = f"文件 {source.path}"
+            if len(source.articles) == 1:
+                name = f"《{self.article(source.articles[0]).title}》"
+            self._library.remove([source.key])
+            self._changes += 1
+            self._removals.append(Removal(self._changes, name))
+            self.restored = ""
+
+    def undo(self, number: int) -> None:
+        """Put back what was removed last, if that is removal ``number``.
+
+        Raises ``AskaiError``.
+        """
+        with self._work.turn():
+            last = self.removal
+            if last is None:
+                raise InputError("没有可以撤销的删除：已经撤销过了。")
+            if last.number != number:
+                raise InputError(f"在它之后又删除了{last.name}。请先撤销那一次。")
+            try:
+                report = self._library.undo()
+            except InputError:
+                self._removals.clear()  # another process has put everything back
+                raise
+            self._removals.pop()
+            # Not ``last.name``: another process may have removed something since.
+            back = report.added
+            self.restored = f"《{self.article(back[0]).title}》" if len(back) == 1 else last.name
+            self._changes += 1

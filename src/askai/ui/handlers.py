@@ -4,23 +4,45 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
 from askai.errors import AskaiError
-from askai.types import Answer, Citation
-from askai.ui import panels, render, uploads
-from askai.ui.desk import Desk
+from askai.types import Answer, Citation, Mode
+from askai.ui import panels, render
+from askai.ui.desk import Desk, Mark
 from askai.ui.markup import from_token
 from askai.ui.render import Trouble, Turn
+from askai.ui.visits import Visit, Visits, known
 
 TURNS = 100
 """Turns of a conversation that are kept."""
+BUSY_S, QUIET_S = 0.5, 2.0
+"""How often a tab looks whether anything has changed, while there is work under way and otherwise."""
+AT_ONCE_S = 1.0
+"""How long an event waits for the work that it began, to show what came of it without a detour."""
 
 _MOVED = "这篇文章在回答之后改过，引用的句子已经不在其中。"
-_PROGRESS = gr.Progress()
+
+
+class Shown(NamedTuple):
+    """New values of the components that show how things stand, in the order of ``page._Parts.standing``."""
+
+    conversation: Any
+    state: Any
+    report: Any
+    cancel: Any
+    removed: Any
+    listing: Any
+    standing: Any
+    seen: Any
+    timer: Any
+
+
+_NOTHING = Shown(*[gr.skip()] * 9)
 
 
 class Handlers:
@@ -32,12 +54,28 @@ class Handlers:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._opened = itertools.count(1)
+        self._visits = Visits()
 
     def _conversation(self, turns: list[Turn], waiting: str | None = None) -> str:
         welcome = "" if turns else panels.render_welcome(panels.examples_for(self._desk.articles()))
         return render.render_conversation(turns, waiting, welcome)
 
-    def ask(self, question: str | None, turns: list[Turn]) -> Iterator[tuple[Any, ...]]:
+    # --- arriving and asking
+
+    def arrive(self, name: str | None) -> tuple[Any, ...]:
+        """(visitor, turns, mode, conversation): what the tab of this name had before it was reloaded."""
+        name = name if known(name) and name else ""
+        visit = self._visits.of(name)
+        turns = list(visit.turns)
+        return name, turns, visit.mode.value, self._conversation(turns) if turns else gr.skip()
+
+    def choose(self, mode: str | None, turns: list[Turn], visitor: str) -> None:
+        """Remember the mode for a reload."""
+        self._visits.keep(visitor, Visit(tuple(turns), _mode(mode)))
+
+    def ask(
+        self, question: str | None, turns: list[Turn], mode: str | None, visitor: str
+    ) -> Iterator[tuple[Any, ...]]:
         """(conversation, turns, question box): the question at once, then its answer."""
         # A lone surrogate cannot be sent back to a browser.
         question = (question or "").encode("utf-8", "replace").decode("utf-8")
@@ -45,23 +83,29 @@ class Handlers:
             yield gr.skip(), gr.skip(), gr.skip()
             return
         yield self._conversation(turns, question), gr.skip(), ""
-        turns = [*turns, self._turn(question, turns)][-TURNS:]
+        turns = [*turns, self._turn(question, turns, _mode(mode))][-TURNS:]
+        self.choose(mode, turns, visitor)
         yield self._conversation(turns), turns, gr.skip()
 
-    def _turn(self, question: str, turns: list[Turn]) -> Turn:
+    def _turn(self, question: str, turns: list[Turn], mode: Mode) -> Turn:
         try:
-            return self._desk.ask(question, [t for t in turns if isinstance(t, Answer)])
+            return self._desk.ask(question, [t for t in turns if isinstance(t, Answer)], mode)
         except AskaiError as error:
             return Trouble(question, str(error))
 
-    def ask_offered(self, turns: list[Turn], event: gr.EventData) -> Iterator[tuple[Any, ...]]:
+    def ask_offered(
+        self, turns: list[Turn], mode: str | None, visitor: str, event: gr.EventData
+    ) -> Iterator[tuple[Any, ...]]:
         """The same for a question on a button; what stands in the question box is left alone."""
-        for conversation, kept, _ in self.ask(from_token(event._data.get("question")), turns):
+        for conversation, kept, _ in self.ask(from_token(event._data.get("question")), turns, mode, visitor):
             yield conversation, kept, gr.skip()
 
-    def clear(self) -> tuple[Any, ...]:
+    def clear(self, mode: str | None, visitor: str) -> tuple[Any, ...]:
         """(conversation, turns, question box, reader)."""
+        self.choose(mode, [], visitor)
         return self._conversation([]), [], "", panels.EMPTY_READER
+
+    # --- reading
 
     def open_citation(self, turns: list[Turn], event: gr.EventData) -> tuple[Any, ...]:
         """(reader, tabs): the article of a citation, at its excerpt."""
@@ -86,67 +130,106 @@ class Handlers:
         at = _number(event._data.get("at"))
         return render.render_article(article, at=at, nonce=next(self._opened)), _tab("reader")
 
-    def tick(self, turns: list[Turn], wanted: str | None) -> tuple[Any, ...]:
-        """(conversation, state, list, failures, generation, timer) until the index is there."""
-        if not self._desk.settled:
-            waiting = self._conversation(turns) if not turns else gr.skip()
-            state = panels.render_state(self._desk.state)
-            return waiting, state, gr.skip(), gr.skip(), gr.skip(), gr.Timer(active=True)
-        conversation = gr.skip() if turns else self._conversation(turns)
-        return conversation, *self._index_parts(wanted), gr.Timer(active=False)
+    # --- how things stand
 
-    def refresh(self, seen: str, wanted: str | None) -> tuple[Any, ...]:
-        """(state, list, failures, generation) when another generation serves than the one shown."""
-        if not self._desk.ready or self._desk.state.generation == seen:
-            return gr.skip(), gr.skip(), gr.skip(), gr.skip()
-        return self._index_parts(wanted)
-
-    def _index_parts(self, wanted: str | None) -> tuple[str, str, str, str]:
-        state = self._desk.state
-        return (
-            panels.render_state(state),
-            panels.render_articles(self._desk.articles(), wanted or ""),
-            panels.render_failures(self._desk.failures()),
-            state.generation,
+    def tick(self, seen: Mark, turns: list[Turn], wanted: str | None) -> Shown:
+        """What has changed since this tab last looked."""
+        desk, now = self._desk, self._desk.mark
+        if now == seen and now.settled and not now.working:
+            return _NOTHING
+        state = desk.state
+        work = panels.render_work(state.step) if state.step else gr.skip()
+        shown = _NOTHING._replace(
+            state=panels.render_state(state), report=work, cancel=gr.Button(visible=bool(now.working)),
+            seen=now, timer=gr.Timer(QUIET_S if now.settled and not now.working else BUSY_S),
         )
+        if replace(now, working=0) == replace(seen, working=0):
+            return shown
+        return shown._replace(
+            conversation=gr.skip() if turns else self._conversation([]),
+            report=work if now.working else self._came_of(seen, now),
+            removed=panels.render_removed(desk.removal, desk.restored if seen != Mark() else ""),
+            listing=self.filter(wanted),
+            standing=self.look() if now.settled else gr.skip(),
+        )
+
+    def _came_of(self, seen: Mark, now: Mark) -> Any:
+        """The outcome of work that ended since; a tab that has just been opened is not told."""
+        outcome = self._desk.outcome
+        if now.job == seen.job or outcome is None:
+            return gr.skip()
+        return panels.render_outcome(outcome, now.job) if seen != Mark() else ""
 
     def filter(self, wanted: str | None) -> str:
         """The list of articles."""
         return panels.render_articles(self._desk.articles(), wanted or "")
 
-    def upload(self, files: list[str] | None) -> tuple[Any, ...]:
-        """(notice, upload box)."""
-        if not files:
-            return gr.skip(), gr.skip()
-        try:
-            stored, failures = uploads.store_files(self._desk.corpus, [Path(f) for f in files])
-        except AskaiError as error:
-            return panels.render_notice([str(error)], good=False), None
-        return panels.render_added([p.name for p in stored], failures), None
+    def look(self) -> str:
+        """The files against the index."""
+        status = self._desk.status()
+        return panels.render_status(status) if status else ""
 
-    def paste(self, title: str | None, text: str | None) -> tuple[Any, ...]:
-        """(notice, title, text); the fields are kept when the text could not be taken."""
-        try:
-            stored = uploads.store_text(self._desk.corpus, title or "", text or "")
-        except AskaiError as error:
-            return panels.render_notice([str(error)], good=False), gr.skip(), gr.skip()
-        return panels.render_added([stored.name], []), "", ""
+    # --- changing
 
-    def rebuild(
-        self, turns: list[Turn], wanted: str | None, progress: gr.Progress = _PROGRESS
+    def upload(
+        self, files: list[str] | None, seen: Mark, turns: list[Turn], wanted: str | None
     ) -> tuple[Any, ...]:
-        """(report, upload notice, conversation, state, list, failures, generation)."""
+        """(upload box, …): the files are taken in and answered from."""
+        if not files:
+            return gr.skip(), *_NOTHING
+        self._desk.take_in([Path(f) for f in files]).wait(AT_ONCE_S)
+        return None, *self.tick(seen, turns, wanted)
 
-        def show(stage: str, done: int, total: int) -> None:
-            progress(done / total if total else 0.0, desc=stage)
-
+    def paste(
+        self, title: str | None, text: str | None, seen: Mark, turns: list[Turn], wanted: str | None
+    ) -> tuple[Any, ...]:
+        """(title, text, …); the fields are kept when the text could not be taken."""
         try:
-            report = self._desk.rebuild(show)
+            self._desk.take_text(title or "", text or "").wait(AT_ONCE_S)
         except AskaiError as error:
             wrong = panels.render_notice([str(error)], good=False)
-            return wrong, gr.skip(), gr.skip(), *self._index_parts(wanted)
-        conversation = gr.skip() if turns else self._conversation(turns)
-        return panels.render_report(report), "", conversation, *self._index_parts(wanted)
+            return gr.skip(), gr.skip(), *_NOTHING._replace(report=wrong)
+        return "", "", *self.tick(seen, turns, wanted)
+
+    def rebuild(self, seen: Mark, turns: list[Turn], wanted: str | None) -> Shown:
+        """Begin to bring the index up to date."""
+        self._desk.rebuild().wait(AT_ONCE_S)
+        return self.tick(seen, turns, wanted)
+
+    def retry(self, seen: Mark, turns: list[Turn], wanted: str | None, event: gr.EventData) -> Shown:
+        """Read a file again that could not be read."""
+        try:
+            self._desk.retry(from_token(event._data.get("file"))).wait(AT_ONCE_S)
+        except AskaiError as error:
+            return _NOTHING._replace(report=panels.render_notice([str(error)], good=False))
+        return self.tick(seen, turns, wanted)
+
+    def cancel(self, seen: Mark, turns: list[Turn], wanted: str | None) -> Shown:
+        """Call off the work that this tab shows."""
+        self._desk.call_off(seen.working)
+        return self.tick(seen, turns, wanted)
+
+    def remove(self, seen: Mark, turns: list[Turn], wanted: str | None, event: gr.EventData) -> Shown:
+        """Delete an article, or a file with all that is in it; where it holds others too, ask first."""
+        try:
+            path = from_token(event._data.get("file"))
+            if not path:
+                path, articles = self._desk.file_of(from_token(event._data.get("article")))
+                if articles > 1:
+                    return _NOTHING._replace(removed=panels.render_shared(path, articles, self._desk.removal))
+            self._desk.remove(path)
+        except AskaiError as error:
+            return _NOTHING._replace(removed=panels.render_removed(self._desk.removal, wrong=str(error)))
+        return self.tick(seen, turns, wanted)
+
+    def undo(self, seen: Mark, turns: list[Turn], wanted: str | None, event: gr.EventData) -> Shown:
+        """Put back what was deleted last."""
+        try:
+            self._desk.undo(_number(event._data.get("number")))
+        except AskaiError as error:
+            wrong = panels.render_removed(self._desk.removal, wrong=str(error))
+            return self.tick(seen, turns, wanted)._replace(removed=wrong)
+        return self.tick(seen, turns, wanted)
 
 
 def _citation_of(turns: list[Turn], data: dict[str, Any]) -> Citation | None:
@@ -160,6 +243,11 @@ def _citation_of(turns: list[Turn], data: dict[str, Any]) -> Citation | None:
 
 def _number(value: object, otherwise: int = 0) -> int:
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else otherwise
+
+
+def _mode(value: str | None) -> Mode:
+    """The mode of this name; the balanced one for a name that there is not."""
+    return Mode(value) if value in set(Mode) else Mode.BALANCED
 
 
 def _tab(name: str) -> Any:

@@ -66,12 +66,35 @@
     ask()?.focus();
   };
 
+  // What cannot be taken back by closing a menu is pressed twice: the first press changes the label.
+  const ARMED_MS = 6000;
+  const disarm = (button) => {
+    if (!button.classList.contains("armed")) return;
+    button.classList.remove("armed");
+    button.querySelector(".label").textContent = button.dataset.sure.replace("确认", "");
+  };
+  const confirmed = (button, event) => {
+    if (!button.dataset.sure) return true;
+    if (event.detail > 1) return false; // a double click is one press
+    if (button.classList.contains("armed")) return true;
+    document.querySelectorAll("button.armed").forEach(disarm);
+    button.classList.add("armed");
+    button.querySelector(".label").textContent = button.dataset.sure;
+    button.addEventListener("blur", () => disarm(button), { once: true });
+    button.addEventListener("keydown", (key) => { if (key.key === "Escape") disarm(button); });
+    setTimeout(() => disarm(button), ARMED_MS);
+    button.focus(); // not every browser focuses a button that is clicked
+    return false;
+  };
+  let removing = false;
+
   // One listener for all buttons of a component; `trigger` passes the click on to the server.
   const listen = (element, trigger) => {
     element.addEventListener("click", (event) => {
       const button = event.target.closest("button[data-do]");
-      if (!button) return;
-      const { do: what, ...data } = button.dataset;
+      if (!button || !confirmed(button, event)) return;
+      const { do: what, sure, ...data } = button.dataset;
+      removing = what === "remove";
       if (what === "copy") copy(button);
       else if (what === "back") back();
       else trigger(what, data);
@@ -99,6 +122,7 @@
     whenVisible(() => element.querySelector(".paper"), (paper) => {
       const mark = paper.querySelector("mark.excerpt");
       const target = mark ?? paper.querySelector("h2");
+      if (!target) return; // nothing is open
       const box = element.closest("#reader");
       if (innerWidth < NARROW) (mark ?? paper).scrollIntoView({ block: mark ? "center" : "start" });
       else if (mark) {
@@ -120,7 +144,22 @@
     });
   };
 
+  // A name for this tab, which a reload keeps: the server remembers the conversation by it.
+  const visitor = () => {
+    try {
+      const name = sessionStorage.getItem("askai") ?? "";
+      if (name) return name;
+      const made = [...crypto.getRandomValues(new Uint8Array(16))];
+      const fresh = made.map((byte) => byte.toString(16).padStart(2, "0")).join("");
+      sessionStorage.setItem("askai", fresh);
+      return fresh;
+    } catch {
+      return ""; // storage is switched off: a reload begins anew
+    }
+  };
+
   window.askai = {
+    visitor,
     conversation(element, trigger, watch) {
       listen(element, trigger);
       follow(element, watch, showLast);
@@ -128,6 +167,14 @@
     reader(element, trigger, watch) {
       listen(element, trigger);
       follow(element, watch, showExcerpt);
+    },
+    panel: listen,
+    removed(element, trigger, watch) {
+      listen(element, trigger);
+      follow(element, watch, () => {
+        if (removing) element.querySelector("button")?.focus();
+        removing = false;
+      });
     },
     list(element, trigger) {
       listen(element, trigger);

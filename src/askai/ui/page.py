@@ -13,12 +13,13 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
-from askai.corpus import LARGEST, SHOWN, SUFFIXES
+from askai.corpus import LARGEST, SUFFIXES
 from askai.errors import InputError
+from askai.types import Mode
 from askai.ui import panels
-from askai.ui.desk import Desk
+from askai.ui.desk import Desk, Mark
 from askai.ui.guard import Guard, is_loopback
-from askai.ui.handlers import Handlers
+from askai.ui.handlers import BUSY_S, Handlers
 from askai.ui.render import render_conversation
 from askai.ui.words import translations
 
@@ -39,25 +40,43 @@ class _Parts:
     """The components that events read and write."""
 
     turns: gr.State
-    generation: gr.State
+    seen: gr.State
+    visitor: gr.State
+    name: gr.Textbox
     timer: gr.Timer
     state: gr.HTML
     conversation: gr.HTML
     question: gr.Textbox
     send: gr.Button
     clear: gr.Button
+    mode: gr.Radio
     tabs: gr.Tabs
     reader: gr.HTML
+    library: gr.Tab
     wanted: gr.Textbox
+    removed: gr.HTML
     listing: gr.HTML
     files: gr.File
     title: gr.Textbox
     text: gr.Textbox
     add: gr.Button
-    notice: gr.HTML
     rebuild: gr.Button
+    cancel: gr.Button
     report: gr.HTML
     failures: gr.HTML
+
+    @property
+    def standing(self) -> list[Any]:
+        """What shows how things stand, in the order of ``handlers.Shown``."""
+        return [
+            self.conversation, self.state, self.report, self.cancel, self.removed, self.listing,
+            self.failures, self.seen, self.timer,
+        ]
+
+    @property
+    def looking(self) -> list[Any]:
+        """What is known of a tab when it looks how things stand."""
+        return [self.seen, self.turns, self.wanted]
 
 
 def _html(value: str, name: str, js: str | None = None, **more: Any) -> gr.HTML:
@@ -77,7 +96,13 @@ def _chat_column() -> dict[str, Any]:
             )
             send = gr.Button("发送", variant="primary", elem_id="send", scale=0, min_width=72)
             clear = gr.Button("清空", variant="secondary", elem_id="clear", scale=0, min_width=60)
-    return {"conversation": conversation, "question": question, "send": send, "clear": clear}
+        with gr.Row(elem_id="dial"):
+            mode = gr.Radio(
+                [m.value for m in Mode], value=Mode.BALANCED.value, label="回答尺度", elem_id="mode",
+                container=False, scale=0, min_width=0, interactive=True,
+            )
+            _html(panels.MODES, "modes")
+    return {"conversation": conversation, "question": question, "send": send, "clear": clear, "mode": mode}
 
 
 def local_only(files: gr.File) -> None:
@@ -93,28 +118,35 @@ def local_only(files: gr.File) -> None:
 
 
 def _library_tab() -> dict[str, Any]:
-    js = "const events = ['article']; askai.list(element, trigger);"
     kinds = sorted(SUFFIXES)
     parts: dict[str, Any] = {}
-    with gr.Tab("文章", id="library", elem_id="library", render_children=True):
+    with gr.Tab("文章", id="library", elem_id="library", render_children=True) as parts["library"]:
         parts["wanted"] = gr.Textbox(
             label="按标题或路径筛选", placeholder="输入标题里的字", lines=1, max_lines=1, elem_id="wanted"
         )
-        parts["listing"] = _html("", "listing", js)
+        parts["removed"] = _html(
+            "", "removed", "const events = ['undo', 'remove']; askai.removed(element, trigger, watch);"
+        )
+        parts["listing"] = _html(
+            "", "listing", "const events = ['article', 'remove']; askai.list(element, trigger);"
+        )
         parts["files"] = gr.File(
-            label=f"上传文章（{SHOWN}，可多选；{panels.SIZES}）",
+            label="上传文章（可多选）",
             file_count="multiple", file_types=kinds, height=120, elem_id="files",
         )
         local_only(parts["files"])
-        _html(panels.TOO_BIG, "too-big")
+        _html(panels.KINDS_HINT + panels.TOO_BIG, "too-big")
         with gr.Accordion("粘贴一篇文章", open=False, elem_id="pasting"):
             parts["title"] = gr.Textbox(label="标题", max_length=200, elem_id="paste-title")
             parts["text"] = gr.Textbox(label="正文", lines=5, max_lines=12, elem_id="paste-text")
             parts["add"] = gr.Button("加入文章", elem_id="paste-add")
-        parts["notice"] = _html("", "notice")
-        parts["rebuild"] = gr.Button("重建索引", variant="primary", elem_id="rebuild")
+        with gr.Row(elem_id="building"):
+            parts["rebuild"] = gr.Button("重建索引", variant="primary", elem_id="rebuild")
+            parts["cancel"] = gr.Button("取消", elem_id="cancel", visible=False, scale=0, min_width=88)
         parts["report"] = _html("", "report")
-        parts["failures"] = _html("", "failures")
+        parts["failures"] = _html(
+            "", "failures", "const events = ['retry', 'remove']; askai.panel(element, trigger);"
+        )
     return parts
 
 
@@ -138,7 +170,8 @@ def _lay_out() -> _Parts:
         chat = _chat_column()
         side = _side_column()
     return _Parts(
-        turns=gr.State([]), generation=gr.State(""), timer=gr.Timer(0.5), state=state, **chat, **side
+        turns=gr.State([]), seen=gr.State(Mark()), visitor=gr.State(""), name=gr.Textbox(visible=False),
+        timer=gr.Timer(BUSY_S), state=state, **chat, **side,
     )
 
 
@@ -147,31 +180,33 @@ def _bind_chat(p: _Parts, does: Handlers) -> None:
     asked = [
         # By default Gradio drops, silently, what is sent while an earlier submit is under way.
         gr.on(
-            [p.question.submit, p.send.click], does.ask, [p.question, p.turns], talk,
+            [p.question.submit, p.send.click], does.ask, [p.question, p.turns, p.mode, p.visitor], talk,
             trigger_mode="always_last", **_QUIET,
         ),
-        p.conversation.ask(does.ask_offered, [p.turns], talk, **_QUIET),
+        p.conversation.ask(does.ask_offered, [p.turns, p.mode, p.visitor], talk, **_QUIET),
     ]
-    index = [p.state, p.listing, p.failures, p.generation]
     for event in asked:
         # Another process may have written a new generation, which the question took up.
-        event.then(does.refresh, [p.generation, p.wanted], index, **_QUIET)
-    p.clear.click(does.clear, None, [*talk, p.reader], **_QUIET)
+        event.then(does.tick, p.looking, p.standing, **_QUIET)
+    p.mode.input(does.choose, [p.mode, p.turns, p.visitor], None, **_QUIET)
+    p.clear.click(does.clear, [p.mode, p.visitor], [*talk, p.reader], **_QUIET)
     p.conversation.cite(does.open_citation, [p.turns], [p.reader, p.tabs], **_QUIET)
     for source in (p.listing, p.reader):
         source.article(does.open_article, None, [p.reader, p.tabs], **_QUIET)
 
 
 def _bind_library(p: _Parts, does: Handlers) -> None:
-    index = [p.state, p.listing, p.failures, p.generation]
     # Not ``input``: that one misses what an input method or a paste puts in.
     p.wanted.change(does.filter, [p.wanted], [p.listing], trigger_mode="always_last", **_QUIET)
-    p.files.upload(does.upload, [p.files], [p.notice, p.files], **_QUIET)
-    p.add.click(does.paste, [p.title, p.text], [p.notice, p.title, p.text], **_QUIET)
-    p.rebuild.click(
-        does.rebuild, [p.turns, p.wanted], [p.report, p.notice, p.conversation, *index],
-        show_progress="full", show_progress_on=[p.report], **_PRIVATE,
-    )
+    p.library.select(does.look, None, [p.failures], **_QUIET)
+    p.files.upload(does.upload, [p.files, *p.looking], [p.files, *p.standing], **_QUIET)
+    p.add.click(does.paste, [p.title, p.text, *p.looking], [p.title, p.text, *p.standing], **_QUIET)
+    p.rebuild.click(does.rebuild, p.looking, p.standing, **_QUIET)
+    p.cancel.click(does.cancel, p.looking, p.standing, **_QUIET)
+    p.failures.retry(does.retry, p.looking, p.standing, **_QUIET)
+    p.removed.undo(does.undo, p.looking, p.standing, **_QUIET)
+    for source in (p.listing, p.failures, p.removed):
+        source.remove(does.remove, p.looking, p.standing, **_QUIET)
 
 
 def build_page(desk: Desk) -> gr.Blocks:
@@ -182,12 +217,12 @@ def build_page(desk: Desk) -> gr.Blocks:
         parts = _lay_out()
         _bind_chat(parts, does)
         _bind_library(parts, does)
-        everything = [
-            parts.conversation, parts.state, parts.listing, parts.failures, parts.generation, parts.timer,
-        ]
-        gr.on(
-            [page.load, parts.timer.tick], does.tick, [parts.turns, parts.wanted], everything, **_QUIET
+        arrived = page.load(
+            does.arrive, [parts.name], [parts.visitor, parts.turns, parts.mode, parts.conversation],
+            js="() => [askai.visitor()]", **_QUIET,
         )
+        arrived.then(does.tick, parts.looking, parts.standing, **_QUIET)
+        parts.timer.tick(does.tick, parts.looking, parts.standing, **_QUIET)
     return page
 
 

@@ -10,9 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 from askai.corpus import read_data
-from askai.errors import ArticleError, InputError
+from askai.errors import ArticleError, Cancelled, InputError
 from askai.intake import NAME_BYTES, place, safe_name
-from askai.types import Failure
+from askai.types import Failure, Progress
 
 __all__ = ["NAME_BYTES", "safe_name", "store", "store_files", "store_text"]
 
@@ -28,13 +28,22 @@ def store(corpus: Path, name: str, data: bytes) -> Path:
     return place(corpus, name, data)[0]
 
 
-def store_files(corpus: Path, files: Sequence[Path]) -> tuple[list[Path], list[Failure]]:
-    """Take uploaded files into the corpus; one that cannot be read does not stop the others."""
+def store_files(
+    corpus: Path, files: Sequence[Path], progress: Progress | None = None
+) -> tuple[list[Path], list[Failure]]:
+    """Take uploaded files into the corpus; one that cannot be read does not stop the others.
+
+    Where ``progress`` raises ``Cancelled``, what has been taken stays and the rest counts as failed.
+    """
     stored: list[Path] = []
     failures: list[Failure] = []
-    for file in files:
+    for number, file in enumerate(files):
         try:
+            if progress:
+                progress("检查上传的文件", number, len(files))
             stored.append(store(corpus, file.name, file.read_bytes()))
+        except Cancelled:
+            failures.append(Failure(file.name, "取消时还没有读到它。需要的话请再传一次。"))
         except ArticleError as error:
             failures.append(Failure(file.name, str(error)))
         except OSError as error:
