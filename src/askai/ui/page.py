@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import sys
@@ -32,6 +33,9 @@ _MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 _TITLE = "askai · 问文章"
 _PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 _QUIET: dict[str, Any] = {"show_progress": "hidden", **_PRIVATE}
+# Gradio takes one at a time by default: fifty people would stand in one line. Reading, most of a
+# question's time, leaves Python's lock to the others.
+_ASKED: dict[str, Any] = {"concurrency_limit": max(4, os.cpu_count() or 1), "concurrency_id": "ask", **_QUIET}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +152,9 @@ def _bind_chat(p: _Parts, does: Handlers) -> None:
         # By default Gradio drops, silently, what is sent while an earlier submit is under way.
         gr.on(
             [p.question.submit, p.send.click], does.ask, [p.question, p.turns], talk,
-            trigger_mode="always_last", **_QUIET,
+            trigger_mode="always_last", **_ASKED,
         ),
-        p.conversation.ask(does.ask_offered, [p.turns], talk, **_QUIET),
+        p.conversation.ask(does.ask_offered, [p.turns], talk, **_ASKED),
     ]
     index = [p.state, p.listing, p.failures, p.generation]
     for event in asked:
