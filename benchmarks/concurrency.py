@@ -293,7 +293,7 @@ def main() -> None:
     parser.add_argument("--rebuilds", type=int, default=20)
     parser.add_argument("--think", type=float, nargs=2, default=(2.0, 6.0), metavar=("LEAST", "MOST"))
     parser.add_argument("--turns", type=int, default=8, help="questions of a conversation")
-    parser.add_argument("--warm-up", type=float, default=10.0, help="seconds that are not counted")
+    parser.add_argument("--warm-up", type=float, default=30.0, help="seconds that are not counted")
     parser.add_argument("--corpus", type=Path, default=Path(__file__).parent.parent / "corpus")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()

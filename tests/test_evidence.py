@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given, strategies as st
 
-from askai.evidence import Wanted, coverage, fits, missing, wanted
+from askai.evidence import Wanted, coverage, fits, informative, missing, wanted
 from askai.text import fold
 
 
@@ -58,6 +58,13 @@ def test_question_words_do_not_count() -> None:
     assert coverage(asked("番茄为什么要深栽？"), fold("番茄深栽")) == 1.0
     assert coverage(asked("番茄为什么要深栽？"), fold("为什么要这样")) == 0.0
     assert coverage(asked("为什么呢？"), "") == 1.0
+
+
+@pytest.mark.parametrize("text", ["会议在哪里开", "有机蔬菜", "以色列", "和平的条件"])
+def test_particles_inside_words_stay(text: str) -> None:
+    kept = informative(fold(text))
+    assert len(kept) == len(text)
+    assert kept.startswith(text[:2])
 
 
 def test_stand_ins_do_not_cross_words() -> None:

@@ -7,15 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from askai.synonyms import lexicon
-from askai.text import fold, units
+from askai.text import fold, units, words
 
 # What asks and what only joins says nothing about the subject.
 _ASKING = re.compile(
     r"请问|告诉我|我想知道|想知道|想问|什么时候|什么时间|为什么|为啥|什么样|什么|怎么样|怎么办|怎么|怎样|如何|"
-    r"多少钱|多少|多久|多长时间|多大|多高|多远|多重|几点|几年|几个|几次|几天|几种|几|哪一年|哪一天|哪一个|哪年|哪天|"
-    r"哪位|哪个|哪家|哪些|哪里|哪儿|哪|谁|何时|何地|何人|何种|为何|是不是|有没有|会不会|能不能|可不可以|是否|"
-    r"吗|呢|吧|啊|呀|的话|的|了|是|在|有|和|与|及|被|把|对|从|到|由|以|于|会|能|要|可以|应该|需要|这个|那个|它|他|她|我们|我|你"
+    r"多少钱|多少|多久|多长时间|多大|多高|多远|多重|几点|几年|几个|几次|几天|几种|哪一年|哪一天|哪一个|哪年|哪天|"
+    r"哪位|哪个|哪家|哪些|哪里|哪儿|何时|何地|何人|何种|为何|是不是|有没有|会不会|能不能|可不可以|是否|的话|"
+    r"可以|应该|需要|这个|那个|我们"
 )
+_PARTICLES = frozenset("几哪谁吗呢吧啊呀的了是在有和与及被把对从到由以于会能要它他她我你")
 _TIME = re.compile(r"什么时候|什么时间|何时|哪一?[年天月日]|[几哪][个]?(?:月|号|年|点)|几几年|日期|多会儿|啥时候")
 _NUMBER = re.compile(r"多少|几[个次人天种位家台倍岁度分斤克米层页项条款块元]|多[大高远长久重快厚深宽]|百分之几|比例|第几")
 _IS_NUMBER = re.compile(r"[0-9零〇一二三四五六七八九十百千万亿两半]")
@@ -42,8 +43,12 @@ class Wanted:
 
 
 def informative(folded: str) -> str:
-    """Folded text of the same length, with the words blanked out that only ask or join."""
-    return _ASKING.sub(lambda match: " " * len(match.group()), folded)
+    """Folded text of the same length, with the words blanked out that only ask or join.
+
+    A single character goes only where it is a word of its own: not the 会 of 会议.
+    """
+    blanked = _ASKING.sub(lambda match: " " * len(match.group()), folded)
+    return "".join(" " if word in _PARTICLES else word for word, _ in words(blanked))
 
 
 def _loosely(name: str) -> str:

@@ -43,10 +43,9 @@ def lexical_scores(index: Index, question: str) -> tuple[Floats, Floats]:
     """
     whole = fold(question)
     # 多少钱 would find every passage that has it, whatever costs how much there.
-    folded = informative(whole)
-    folded = folded if folded.strip() else whole
-    own = index.lexical.scores(list(units(folded)))
-    stand_ins = index.lexical.expanded_scores(lexicon().alternatives(folded))
+    bag = list(units(informative(whole))) or list(units(whole))
+    own = index.lexical.scores(bag)
+    stand_ins = index.lexical.expanded_scores(lexicon().alternatives(whole))
     scale = max(float(own.max(initial=0.0)), float(stand_ins.max(initial=0.0)) * SYNONYM_WEIGHT, 1e-6)
     return cast(Floats, own / scale), cast(Floats, stand_ins / scale)
 
