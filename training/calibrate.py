@@ -119,12 +119,13 @@ def encyclopaedic(shared: Path, reader: NeuralReader, questions: int = 320) -> l
     encoder, found = load_encoder(None), []
     index = build_index(list(articles.values()), encoder)
     texts = fold("\n".join(a.text for a in articles.values()))
-    for row in random.Random(7).sample(rows, questions):
+    random.Random(7).shuffle(rows)
+    for number, row in enumerate(rows):
         start = row.context.find(row.answers[0])
         changed = altered(row.question, texts)
         for question, answer in ((row.question, row.answers[0]), (changed or "", "")):
             want = wanted(question, index.lexical.idf)
-            if not question or start < 0 or not (answer or want.names):
+            if not question or start < 0 or not (want.names if not answer else number < questions):
                 continue
             hits = retrieval.retrieve(index, encoder, question)
             readings = reader.read(question, retrieval.promising(hits), articles)
@@ -289,11 +290,11 @@ def main() -> None:
     other = [c for c in found if not int(c.question.passage_key[0], 16) % 2]
     n = len(SIGNALS)
     start = Calibration((1.0, 0.5, 9.0, *[0.0] * (n - 3)), (0.0,) * (n + 4), {Mode.BALANCED: 0.5})
+    others = encyclopaedic(options.shared, reader)
+    even, odd = ([c for c in others if int(c.question.passage_key) % 2 == part] for part in (0, 1))
     answerable = [c for c in [*half, *even] if c.question.answer]
     calibration = fit_ranking(answerable, start)
     calibration = fit_ranking(answerable, calibration)
-    others = encyclopaedic(options.shared, reader)
-    even, odd = ([c for c in others if int(c.question.passage_key) % 2 == part] for part in (0, 1))
     calibration = choose_thresholds(half, fit_confidence([*half, *even], calibration))
     report("chosen on", half, calibration)
     report("held apart", other, calibration)

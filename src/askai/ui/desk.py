@@ -214,14 +214,14 @@ class Desk:
     def retry(self, path: str) -> Job:
         """Read a file again that could not be read. Raises ``InputError`` where it is none of those."""
         source = self._source(path)
-        if not source.reason:
+        if not source.failures:
             raise InputError(f"{source.path} 已经读入了，不需要再读。")
 
         def does(progress: Progress) -> Outcome:
             if not Path(source.key).exists():
                 return self._build(progress)
             try:
-                read_file(Path(source.key), source.id)
+                read_file(Path(source.key), Path(source.key).name)
             except ArticleError as error:
                 return Outcome(message=f"{source.path} 还是读不出来：{error}")
             return self._taken_up(Outcome(self._library.add([Path(source.key)], progress)))
