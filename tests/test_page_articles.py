@@ -114,6 +114,22 @@ def test_deleting_and_undoing_by_keyboard(visit: Visit) -> None:
     expect(visit.listed("渡船时刻")).to_have_count(1)
 
 
+def test_a_list_that_is_drawn_anew_does_not_forget_the_first_press(visit: Visit, other: Visit) -> None:
+    visit.tab("文章")
+    button = visit.listed("渡船时刻").locator(".remove")
+    button.click()
+    other.remove("老桥面包房")
+    expect(visit.listed("老桥面包房")).to_have_count(0)
+    expect(button).to_contain_text("确认删除")
+    expect(button).to_be_focused()
+    visit.page.keyboard.press("Enter")
+    expect(visit.listed("渡船时刻")).to_have_count(0)
+    for title in ("渡船时刻", "老桥面包房"):
+        expect(visit.page.locator("#removed .removed")).to_contain_text(title)
+        visit.page.click("#removed .undo")
+        expect(visit.listed(title)).to_have_count(1)
+
+
 def test_deletions_are_undone_last_first(visit: Visit, other: Visit) -> None:
     visit.remove("渡船时刻")
     expect(other.page.locator("#removed .removed")).to_contain_text("渡船时刻")

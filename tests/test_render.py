@@ -8,11 +8,12 @@ from html.parser import HTMLParser
 import pytest
 from hypothesis import given, strategies as st
 
-from askai.types import Answer, Article, ArticleSummary, BuildReport, Citation, Failure, Span
+from askai.types import Answer, Article, ArticleSummary, BuildReport, Citation, Failure, LibraryStatus, Span
 from askai.ui import panels, render
-from askai.ui.desk import State
+from askai.ui.desk import Removal, State
 from askai.ui.markup import attribute, escape, from_token, plain, token
 from askai.ui.render import Mark, Trouble
+from askai.ui.work import Outcome, Step
 
 TAGS = frozenset(
     "article b blockquote button dd details div dl dt footer h2 header li mark ol p progress section span "
@@ -65,7 +66,7 @@ class Seen(HTMLParser):
         """Only our own elements, no handlers, no addresses, every element closed."""
         names = {name for name, _ in self.attributes}
         known = names <= {
-            "class", "data-do", "data-turn", "data-number", "data-text", "data-question", "data-article", "data-at",
+            "class", "data-do", "data-file", "data-sure", "data-turn", "data-number", "data-text", "data-question", "data-article", "data-at",
             "data-nonce", "data-code", "aria-label", "aria-hidden", "aria-busy", "role", "title", "type", "tabindex",
             "open", "value", "max",
         }
@@ -236,14 +237,20 @@ def test_confidence_is_said_in_words_and_per_cent(confidence: float) -> None:
 def test_the_panels_are_escaped(rows: list[tuple[str, str, str]], wanted: str) -> None:
     listed = [ArticleSummary(id, title, path, 10, 1) for id, title, path in rows]
     failures = [Failure(path, reason) for path, reason, _ in rows]
+    paths = tuple(path for path, _, _ in rows)
     for html in (
         panels.render_articles(listed, wanted),
         panels.render_articles(listed),
         panels.render_failures(failures),
-        panels.render_added([t for t, _, _ in rows], failures),
+        panels.render_status(LibraryStatus("g", (), "", 1, 1, paths, paths, paths, tuple(failures))),
+        panels.render_outcome(Outcome(None, wanted, tuple(t for t, _, _ in rows), tuple(failures)), 1),
+        panels.render_removed(Removal(1, wanted), wanted, wanted),
+        panels.render_shared(wanted, 3, Removal(1, wanted)),
+        panels.render_work(Step(wanted, 1, 3, 9.0)),
         panels.render_welcome(panels.examples_for(listed)),
         panels.render_state(State("failed", message=wanted)),
-        panels.render_state(State("building", wanted, 1, 3)),
+        panels.render_state(State("building", Step(wanted, 1, 3))),
+        panels.render_state(State("ready", Step(wanted, 1, 3), articles=4, passages=5)),
     ):
         seen(html)
 
@@ -257,6 +264,35 @@ def test_the_list_tells_sizes_and_is_cut_with_a_word() -> None:
     assert panels.render_articles(many, "第202篇").count("<li>") == 1
     assert "没有标题" in panels.render_articles(many, "没有这篇")
     assert "还没有文章" in panels.render_articles([])
+
+
+def test_work_shows_counts_and_the_time_left() -> None:
+    assert "读入文章 30/120，约剩 30 秒" in panels.render_work(Step("读入文章", 30, 120, 10.0))
+    assert "约剩 5 分钟" in panels.render_work(Step("读入文章", 1, 31, 10.0))
+    assert "约剩 2.8 小时" in panels.render_work(Step("读入文章", 1, 1001, 10.0))
+    assert "约剩" not in panels.render_work(Step("读入文章", 0, 120, 10.0))
+    assert "约剩" not in panels.render_work(Step("读入文章", 30, 120, 0.5))
+    assert "正在取消" in panels.render_work(Step("读入文章", 30, 120, 10.0, stopping=True))
+
+
+def test_an_outcome_says_what_is_to_be_done() -> None:
+    report = BuildReport("g", 12, 340, ("a",), (), (), (), 300, 1.25)
+    good = "".join(seen(panels.render_outcome(Outcome(report, "", ("a.md", "b.md")), 1)).text)
+    assert "已加入：a.md、b.md，共 2 个文件。" in good
+    assert "新增 1 篇" in good
+    cancelled = "".join(seen(panels.render_outcome(Outcome(None, "已取消。", ("a.md",)), 1)).text)
+    assert "已取消。文件已经存好，点“重建索引”" in cancelled
+    refused = "".join(seen(panels.render_outcome(Outcome(refused=(Failure("c.md", "是空的。"),)), 1)).text)
+    assert refused == "c.md 没有加入：是空的。"
+
+
+def test_the_status_counts_what_is_not_indexed() -> None:
+    status = LibraryStatus("g", (), "", 1, 1, ("a.md", "b.md"), ("c.md",), (), (Failure("d.pdf", "已损坏"),))
+    words = "".join(seen(panels.render_status(status)).text)
+    assert "新文件 2 个，有改动 1 个。" in words
+    assert "有 1 个文件没有读入" in words
+    assert "再读一次" in words
+    assert "一致" in panels.render_status(replace(status, new=(), changed=()))
 
 
 def test_a_report_says_what_changed() -> None:

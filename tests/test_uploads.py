@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from askai import corpus as reading
-from askai.errors import ArticleError, InputError
+from askai.errors import ArticleError, Cancelled, InputError
 from askai.ui import uploads
 from askai.ui.guard import is_loopback
 from askai.ui.page import launch, local_only
@@ -88,6 +88,29 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path: Path) -> None:
     assert sorted(p.name for p in stored) == ["gbk.txt", "good.txt"]
     assert sorted(f.path for f in failures) == ["bad.txt", "empty.md"]
     assert not any(sent.iterdir()), "the temporary copies are taken away"
+
+
+def test_an_upload_is_counted_and_can_be_called_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploads, "MOST", 4)
+    sent = tmp_path / "sent"
+    sent.mkdir()
+    files = [sent / f"{n}.txt" for n in range(6)]
+    for file in files:
+        file.write_text(f"第{file.stem}篇文章。", "utf-8")
+    seen = []
+
+    def progress(stage: str, done: int, total: int) -> None:
+        seen.append((stage, done, total))
+        if done >= 2:
+            raise Cancelled
+
+    stored, failures = uploads.store_files(tmp_path / "corpus", files, progress)
+    assert [p.name for p in stored] == ["0.txt", "1.txt"]
+    assert [(f.path, "取消" in f.reason, "最多" in f.reason) for f in failures] == [
+        ("2.txt", True, False), ("3.txt", True, False), ("4.txt", False, True), ("5.txt", False, True),
+    ]  # fmt: skip
+    assert [done for _, done, _ in seen] == [0, 1, 2, 3]
+    assert not any(sent.iterdir())
 
 
 def test_every_format_is_taken_and_checked_by_its_reader(tmp_path: Path) -> None:

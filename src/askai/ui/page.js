@@ -67,25 +67,45 @@
   };
 
   // What cannot be taken back by closing a menu is pressed twice: the first press changes the label.
+  // The list may be drawn anew between the presses, so what is armed is known by its key.
   const ARMED_MS = 6000;
-  const disarm = (button) => {
-    if (!button.classList.contains("armed")) return;
-    button.classList.remove("armed");
-    button.querySelector(".label").textContent = button.dataset.sure.replace("确认", "");
+  let armed = null;
+  const keyOf = ({ dataset }) => JSON.stringify([dataset.article, dataset.file]);
+  const isArmed = (button) => armed !== null && armed.key === keyOf(button);
+  const label = (button, on) => {
+    button.classList.toggle("armed", on);
+    button.querySelector(".label").textContent = button.dataset.sure.slice(on ? 0 : "确认".length);
+  };
+  const disarm = () => {
+    clearTimeout(armed?.timer);
+    armed = null;
+    for (const button of document.querySelectorAll("button.armed")) label(button, false);
   };
   const confirmed = (button, event) => {
     if (!button.dataset.sure) return true;
     if (event.detail > 1) return false; // a double click is one press
-    if (button.classList.contains("armed")) return true;
-    document.querySelectorAll("button.armed").forEach(disarm);
-    button.classList.add("armed");
-    button.querySelector(".label").textContent = button.dataset.sure;
-    button.addEventListener("blur", () => disarm(button), { once: true });
-    button.addEventListener("keydown", (key) => { if (key.key === "Escape") disarm(button); });
-    setTimeout(() => disarm(button), ARMED_MS);
+    const sure = isArmed(button);
+    disarm();
+    if (sure) return true;
+    armed = { key: keyOf(button), timer: setTimeout(disarm, ARMED_MS) };
+    label(button, true);
     button.focus(); // not every browser focuses a button that is clicked
     return false;
   };
+  const rearm = (element) => {
+    for (const button of element.querySelectorAll("button[data-sure]")) {
+      if (!isArmed(button)) continue;
+      label(button, true);
+      // Gradio patches the rows in place: the focus may have come to stand on another article's button.
+      const at = document.activeElement;
+      if (at === document.body || element.contains(at)) button.focus();
+    }
+  };
+  addEventListener("keydown", (event) => { if (event.key === "Escape") disarm(); }, true);
+  addEventListener("focusin", (event) => {
+    const button = event.target.closest?.("button[data-sure]");
+    if (!button || !isArmed(button)) disarm();
+  });
   let removing = false;
 
   // One listener for all buttons of a component; `trigger` passes the click on to the server.
@@ -168,7 +188,10 @@
       listen(element, trigger);
       follow(element, watch, showExcerpt);
     },
-    panel: listen,
+    panel(element, trigger, watch) {
+      listen(element, trigger);
+      watch("value", () => requestAnimationFrame(() => rearm(element)));
+    },
     removed(element, trigger, watch) {
       listen(element, trigger);
       follow(element, watch, () => {
@@ -176,8 +199,8 @@
         removing = false;
       });
     },
-    list(element, trigger) {
-      listen(element, trigger);
+    list(element, trigger, watch) {
+      window.askai.panel(element, trigger, watch);
       // Gradio names its upload box in English for screen readers.
       for (const part of document.querySelectorAll("#files button, #files input")) {
         part.setAttribute("aria-label", "选择或拖入要上传的文章");

@@ -132,7 +132,7 @@ def _library_tab() -> dict[str, Any]:
             "", "removed", "const events = ['undo', 'remove']; askai.removed(element, trigger, watch);"
         )
         parts["listing"] = _html(
-            "", "listing", "const events = ['article', 'remove']; askai.list(element, trigger);"
+            "", "listing", "const events = ['article', 'remove']; askai.list(element, trigger, watch);"
         )
         parts["files"] = gr.File(
             label="上传文章（可多选）",
@@ -149,7 +149,7 @@ def _library_tab() -> dict[str, Any]:
             parts["cancel"] = gr.Button("取消", elem_id="cancel", visible=False, scale=0, min_width=88)
         parts["report"] = _html("", "report")
         parts["failures"] = _html(
-            "", "failures", "const events = ['retry', 'remove']; askai.panel(element, trigger);"
+            "", "failures", "const events = ['retry', 'remove']; askai.panel(element, trigger, watch);"
         )
     return parts
 

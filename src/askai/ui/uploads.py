@@ -14,7 +14,10 @@ from askai.errors import ArticleError, Cancelled, InputError
 from askai.intake import NAME_BYTES, place, safe_name
 from askai.types import Failure, Progress
 
-__all__ = ["NAME_BYTES", "safe_name", "store", "store_files", "store_text"]
+__all__ = ["MOST", "NAME_BYTES", "safe_name", "store", "store_files", "store_text"]
+
+MOST = 1000
+"""Files of one upload."""
 
 
 def store(corpus: Path, name: str, data: bytes) -> Path:
@@ -39,6 +42,8 @@ def store_files(
     failures: list[Failure] = []
     for number, file in enumerate(files):
         try:
+            if number >= MOST:
+                raise ArticleError(f"一次最多上传 {MOST:,} 个文件。请分几次上传，或放进文章文件夹后重建索引。")
             if progress:
                 progress("检查上传的文件", number, len(files))
             stored.append(store(corpus, file.name, file.read_bytes()))
