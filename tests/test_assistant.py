@@ -392,6 +392,54 @@ def test_asking_in_threads_while_rebuilding(index: Path, corpus: Path) -> None:
     assert asked[0] >= 40
 
 
+def test_hits_are_read_in_the_index_that_they_came_from(index: Path, corpus: Path) -> None:
+    """Between retrieving and reading another process may take an article away."""
+    assistant = Assistant.open(index)
+    hits = assistant.retrieve("白石灯塔是谁修建的？")
+    assert any(hit.passage.article_id == "lighthouse" for hit in hits)
+    (corpus / "lighthouse.md").unlink()
+    assistant.rebuild([corpus])
+    assert len(assistant.read("白石灯塔是谁修建的？", hits)) == len(hits)
+    (corpus / "new.md").write_text("新来的。", "utf-8")
+    assistant.rebuild([corpus])
+    with pytest.raises(InputError, match="重新检索"):
+        assistant.read("白石灯塔是谁修建的？", hits)
+    assert assistant.read("新来的？", assistant.retrieve("新来的？"))
+
+
+def test_a_long_load_keeps_nobody_waiting(
+    index: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One question loads the new generation; others are answered from the one before meanwhile."""
+    assistant = Assistant.open(index)
+    begun, released = threading.Event(), threading.Event()
+    load = store.load
+
+    def slow(*given: Any) -> Index:
+        begun.set()
+        assert released.wait(30)
+        return load(*given)
+
+    build_elsewhere(corpus_with(corpus, "new.md", "大运河沟通五大水系。"), index)
+    monkeypatch.setattr(store, "load", slow)
+    loader = threading.Thread(target=lambda: assistant.generation)
+    loader.start()
+    assert begun.wait(30)
+    time.sleep(facade.PATIENCE_SECONDS)
+    asked = time.perf_counter()
+    assert assistant.ask("灯塔有多高？").citations
+    assert assistant.generation == "gen-000001"
+    assert time.perf_counter() - asked < 5
+    released.set()
+    loader.join()
+    assert assistant.generation == "gen-000002"
+
+
+def corpus_with(corpus: Path, name: str, text: str) -> Path:
+    (corpus / name).write_text(text, "utf-8")
+    return corpus
+
+
 def test_two_assistants_cannot_write_at_once(index: Path, corpus: Path) -> None:
     one, other = Assistant.open(index), Assistant.open(index)
     outcomes: list[str] = []

@@ -26,6 +26,7 @@ from askai.errors import InputError
 from askai.index import build_index
 from askai.types import Answer, Article, Mode
 from conftest import HOSTILE, ROOT, Run, clean_environment
+from making import files_of
 
 FIELDS = {
     "id", "question", "understood_as", "status", "answer", "confidence", "citations", "elapsed_ms",
@@ -109,6 +110,120 @@ def test_an_unknown_model_is_named_and_not_looked_for_outside(askai: Run, corpus
     done = askai("build", corpus_dir, "--model", "no-such/model")
     assert done.returncode == 1
     assert "no-such/model" in in_chinese(done.stderr)
+
+
+# --- add, remove, undo, status, rollback, verify, watch
+
+
+@pytest.fixture
+def library(askai: Run, tmp_path: Path) -> Path:
+    """A folder with corpus/ and index/ in it, as people have them."""
+    (tmp_path / "corpus").mkdir()
+    (tmp_path / "corpus" / "lighthouse.md").write_text("# 白石灯塔\n\n白石灯塔高31米。", "utf-8")
+    assert askai("build").returncode == 0
+    return tmp_path
+
+
+def quotes(askai: Run, question: str) -> str:
+    return "".join(c["quote"] for c in lines_of(askai("ask", question, "--json").stdout)[0]["citations"])
+
+
+def test_an_article_comes_and_goes(askai: Run, library: Path) -> None:
+    (library / "大桥.txt").write_text("蓝河大桥长八百米，建于1999年。", "utf-8")
+    added = askai("add", "大桥.txt", "--json")
+    assert added.returncode == 0, added.stderr.decode()
+    assert lines_of(added.stdout)[0]["added"] == ["大桥"]
+    assert (library / "corpus" / "大桥.txt").exists()
+    assert "八百米" in quotes(askai, "蓝河大桥有多长？")
+    removed = askai("remove", "大桥")
+    assert removed.returncode == 0
+    assert "移除 1 篇" in removed.stdout.decode()
+    assert not (library / "corpus" / "大桥.txt").exists()
+    assert "八百米" not in quotes(askai, "蓝河大桥有多长？")
+    assert askai("undo").returncode == 0
+    assert "八百米" in quotes(askai, "蓝河大桥有多长？")
+    again = askai("undo")
+    assert again.returncode == 1
+    assert "没有可以撤销的移除" in in_chinese(again.stderr)
+    assert "没有这篇文章" in in_chinese(askai("remove", "不存在").stderr)
+    assert "没有可以加入的文章" in in_chinese(askai("add", "index/CURRENT").stderr)
+
+
+def test_status_says_what_the_index_has_not_seen(askai: Run, library: Path) -> None:
+    assert "索引与文件一致" in askai("status").stdout.decode()
+    (library / "corpus" / "new.md").write_text("新的文章。", "utf-8")
+    (library / "corpus" / "empty.md").touch()
+    askai("build")
+    (library / "corpus" / "lighthouse.md").unlink()
+    (library / "corpus" / "new.md").write_text("改过的文章。", "utf-8")
+    (library / "corpus" / "newer.md").write_text("更新的文章。", "utf-8")
+    (record,) = lines_of(askai("status", "--json").stdout)
+    names = {key: [Path(p).name for p in record[key]] for key in ("new", "changed", "gone")}
+    assert names == {"new": ["newer.md"], "changed": ["new.md"], "gone": ["lighthouse.md"]}
+    assert [Path(f["path"]).name for f in record["failed"]] == ["empty.md"]
+    assert record["kept"] == ["gen-000001", "gen-000002"]
+    text = askai("status").stdout.decode()
+    assert all(name in text for name in ("newer.md", "empty.md", "空", "askai rollback"))
+
+
+def test_rollback_and_verify(askai: Run, library: Path) -> None:
+    (library / "corpus" / "lighthouse.md").write_text("# 白石灯塔\n\n白石灯塔高99米。", "utf-8")
+    askai("build")
+    assert "99米" in quotes(askai, "白石灯塔有多高？")
+    assert "gen-000001" in askai("rollback").stdout.decode()
+    assert "31米" in quotes(askai, "白石灯塔有多高？")
+    assert "没有更早" in in_chinese(askai("rollback").stderr)
+    assert askai("rollback", "gen-000002").returncode == 0
+    assert "完好" in askai("verify").stdout.decode()
+    path = next(p for p in files_of(library / "index") if p.name == "vectors.npy")
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    bad = askai("verify", "--json")
+    assert bad.returncode == 1
+    assert any("vectors.npy" in problem for problem in json.loads(bad.stdout))
+    assert "askai build" in in_chinese(askai("verify").stderr)
+    assert askai("build").returncode == 0
+    assert askai("verify").returncode == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals differ there")
+def test_watch_follows_the_folder(library: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "askai", "watch"], cwd=library, env=clean_environment(),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert "正在守着" in process.stdout.readline().decode()
+        time.sleep(1.5)
+        (library / "corpus" / "bad.md").write_bytes(b"")
+        (library / "corpus" / "new.md").write_text("蓝河大桥长八百米。", "utf-8")
+        assert "2 篇文章" in process.stdout.readline().decode()
+        assert "新增 1 篇" in process.stdout.readline().decode()
+        process.send_signal(signal.SIGINT)
+        out, error = process.communicate(timeout=30)
+        assert process.returncode == 0, error.decode()
+        assert "已停止" in out.decode()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals differ there")
+def test_interrupted_build_changes_nothing(library: Path) -> None:
+    served = (library / "index" / "CURRENT").read_text("utf-8")
+    for number in range(3000):
+        (library / "corpus" / f"{number}.md").write_text(f"第{number}号灯塔高{number}米。" * 20, "utf-8")
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "askai", "build"], cwd=library, env=clean_environment(),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stderr is not None
+        line = process.stderr.readline().decode()
+        while "读入文章" not in line:
+            line = process.stderr.readline().decode()
+        assert "大约还要" in line
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "已取消，原来的索引没有改动" in in_chinese(error)
+    assert (library / "index" / "CURRENT").read_text("utf-8") == served
+    assert not list((library / "index").glob("tmp-*"))
 
 
 # --- ask
@@ -396,8 +511,8 @@ def test_a_damaged_index_says_what_to_do(
 ) -> None:
     folder = tmp_path / "库"
     Assistant.build([corpus_dir], folder)
-    generation = folder / (folder / "CURRENT").read_text("utf-8").strip()
-    (generation / "articles.jsonl").write_text("{}", "utf-8")
+    articles = next(path for path in files_of(folder) if path.name == "articles.jsonl")
+    articles.write_text("{}", "utf-8")
     done = askai("ask", QUESTION, "--index", folder, "--json")
     assert done.returncode == 1
     assert done.stdout == b""
@@ -409,7 +524,10 @@ def test_help_is_quick_and_names_every_command(askai: Run) -> None:
     done = askai("--help")
     assert time.perf_counter() - begun < 5, "it imports nothing heavy; the bound is for a busy machine"
     assert done.returncode == 0
-    for command in ("build", "ask", "chat", "articles", "show", "eval"):
+    for command in (
+        "build", "add", "remove", "undo", "watch", "status", "rollback", "verify", "ask", "chat", "articles",
+        "show", "eval",
+    ):  # fmt: skip
         assert command in done.stdout.decode()
         assert askai(command, "--help").returncode == 0
 

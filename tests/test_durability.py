@@ -20,10 +20,10 @@ import pytest
 from askai import generations
 from askai.assistant import Assistant
 from askai.errors import AskaiError, Cancelled, IndexBusy, IndexMissing, InputError
-from askai.generations import KEPT_GENERATIONS, current
+from askai.generations import current
 from askai.index import load
 from askai.library import Library
-from askai.writing import SEGMENTS, writing
+from askai.writing import KEPT_GENERATIONS, SEGMENTS, writing
 from making import TEXTS, assert_same, index_of
 
 POSIX = os.name == "posix"

@@ -74,6 +74,25 @@ def test_long_sentences_are_cut_beside_tokens(token: str, lead: int) -> None:
     assert not [cut for cut in cuts if lead < cut < lead + len(token)]
 
 
+@pytest.mark.parametrize("lead", ["甲。", "甲！", "Ended. ", "甲" * 300, "a" * 300, "甲" * 200 + "；", "甲" * 200 + "，", "。" + "甲 " * 200])
+@pytest.mark.parametrize("mark", ["\ufe00", "\u0301", "\u20e3", "\u3099", "\u0903"])
+def test_no_character_is_torn_from_its_marks(lead: str, mark: str) -> None:
+    for times in (1, 3):
+        text = "".join(char + mark * times for char in lead) + "乙丙丁。"
+        starts = [start for start, _ in sentences(text)]
+        assert "".join(parts(text)) == text
+        assert not [start for start in starts if text[start] == mark]
+
+
+def test_marks_without_end_are_cut_somewhere() -> None:
+    assert max(map(len, parts("甲" + "\u0301" * 5000))) < 600
+
+
+def test_halves_of_a_character_stay_together() -> None:
+    text = "a" + "\ud83d\ude00" * 500
+    assert not [start for start, _ in sentences(text) if text[start] == "\ude00"]
+
+
 def test_sentences_of_plain_prose() -> None:
     text = "他花了3.5元。价格是￥1,299，见v5.2！真的？\n新的一行没有句号\n“引文。”他说。"
     assert parts(text) == [

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import gradio as gr
@@ -176,3 +178,19 @@ def test_an_address_in_place_of_an_upload_is_not_fetched(address: str) -> None:
     local_only(files)
     with pytest.raises(InputError, match="不接受网址"):
         asyncio.run(files.async_move_resource_to_block_cache(address))
+
+
+_LIMITS = """
+from pathlib import Path
+from askai.ui.desk import Desk
+from askai.ui.page import build_page
+for event in build_page(Desk(Path("corpus"), Path("index"))).fns.values():
+    if event.name in {"ask", "ask_offered"}:
+        print(event.concurrency_limit >= 4, event.concurrency_id)
+"""
+
+
+def test_several_people_are_answered_at_the_same_time(tmp_path: Path) -> None:
+    # In a process of its own: Gradio leaves an event loop behind.
+    done = subprocess.run([sys.executable, "-c", _LIMITS], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.stdout.splitlines() == ["True ask"] * 2, done.stderr

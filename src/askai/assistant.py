@@ -11,19 +11,16 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-
 from askai import conversation, index as store, responder, retrieval
 from askai.encoder import MODELS
 from askai.errors import IndexMismatch, InputError, ModelError, UnusableIndex
 from askai.evidence import wanted
 from askai.generations import current
-from askai.index import Index
+from askai.index import Index, find_article, summaries
 from askai.library import Library, encoder_of
 from askai.reader import NeuralReader
 from askai.responder import Calibration
 from askai.summary import summarise
-from askai.text import fold
 from askai.types import (
     Answer,
     Article,
@@ -149,12 +146,12 @@ class Assistant:
     def articles(self) -> list[ArticleSummary]:
         """Every article of the index, in order."""
         self._refresh()
-        return _summaries(self._state.index)
+        return summaries(self._state.index)
 
     def article(self, key: str) -> Article:
         """The article with this id, path or title. Raises ``InputError`` where there is none."""
         self._refresh()
-        return _find_article(self._state.index, key)
+        return find_article(self._state.index, key)
 
     def retrieve(self, question: str, k: int = 50, leg: retrieval.Leg = "fused") -> list[Hit]:
         """The ``k`` best passages, best first."""
@@ -196,7 +193,7 @@ class Assistant:
             if answer is not None:
                 return _timed(answer, begun)
         elif kind != "question":
-            text = conversation.small_talk(kind, _summaries(state.index))
+            text = conversation.small_talk(kind, summaries(state.index))
             return _timed(Answer(question, question, "answered", text, 1.0, (), 0.0), begun)
         answers = [
             self._answer(state, question, understood[:MAX_QUESTION], top_k or CITATIONS, mode)
@@ -223,7 +220,7 @@ class Assistant:
     def _summary(self, state: _State, question: str, title: str) -> Answer | None:
         """A summary of the article that is meant; None where no article fits or it has no words."""
         try:
-            article = _find_article(state.index, title)
+            article = find_article(state.index, title)
         except InputError:
             return None
         spans = summarise(article, state.encoder)
@@ -302,26 +299,3 @@ def _matching_encoder(index: Index, folder: Path) -> Encoder:
             f"请运行 {mending(folder)} 重建索引。"
         )
     return encoder
-
-
-def _summaries(index: Index) -> list[ArticleSummary]:
-    counts = np.bincount(index.table[:, 0], minlength=len(index.ids)).tolist()
-    return [
-        ArticleSummary(id, a.title, a.path, len(a.text), n)
-        for (id, a), n in zip(index.articles.items(), counts, strict=True)
-    ]
-
-
-def _find_article(index: Index, key: str) -> Article:
-    found = index.articles.get(key)
-    if found is not None:
-        return found
-    folded = fold(key)
-    for match in (
-        lambda a: a.path == key or fold(a.title) == folded or a.id == key.rsplit(".", 1)[0],
-        lambda a: len(key) >= 2 and folded in fold(a.title),
-    ):
-        candidates = [a for a in index.articles.values() if match(a)]
-        if candidates:
-            return candidates[0]
-    raise InputError(f"没有这篇文章：{key}。运行 askai articles 可以看到所有文章的编号和标题。")

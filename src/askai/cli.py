@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TextIO
 
 import typer
 
-from askai.errors import AskaiError, InputError
-from askai.types import Mode
+from askai.errors import AskaiError, Cancelled, InputError
+from askai.maintenance import register
+from askai.modes import Mode
+from askai.options import DEFAULT_CORPUS, DEFAULT_INDEX, CorpusOption, IndexOption, JsonOption, ModelOption
 
 if TYPE_CHECKING:
     from askai.assistant import Assistant
@@ -28,32 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-IndexOption = Annotated[Path, typer.Option("--index", metavar="DIR", help="索引文件夹。")]
-JsonOption = Annotated[bool, typer.Option("--json", help="输出 JSON。")]
-ModelOption = Annotated[
-    str | None, typer.Option(metavar="NAME_OR_PATH", help="换用别的 sentence-transformers 模型。")
-]
-DEFAULT_INDEX = Path("index")
-DEFAULT_CORPUS = Path("corpus")
-
-
-@app.command()
-def build(
-    paths: Annotated[list[Path] | None, typer.Argument(help="文章或文件夹，默认 corpus/。")] = None,
-    index: IndexOption = DEFAULT_INDEX,
-    model: ModelOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """读入文章，建立索引（默认把 corpus/ 建到 index/）。"""
-    from askai import console
-    from askai.assistant import Assistant
-
-    with console.progress() as report_progress:
-        _, report = Assistant.build(paths or [DEFAULT_CORPUS], index, model=model, progress=report_progress)
-    if as_json:
-        console.write_json(console.as_plain(report))
-    else:
-        console.show_report(report, index)
+register(app)
 
 
 @app.command()
@@ -92,7 +69,7 @@ def ask(
 @app.command()
 def chat(
     index: IndexOption = DEFAULT_INDEX,
-    corpus: Annotated[Path, typer.Option(metavar="DIR", help="文章文件夹。")] = DEFAULT_CORPUS,
+    corpus: CorpusOption = DEFAULT_CORPUS,
     host: Annotated[str, typer.Option(metavar="H", help="监听的地址。")] = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="P", min=0, max=65535, help="监听的端口。")] = 7860,
     auth: Annotated[
@@ -236,6 +213,8 @@ def _quietly(run: Callable[[], Any]) -> int:
         # The reader went away (``| head``): keep the interpreter from complaining at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except Cancelled:
+        raise
     except AskaiError as error:
         _complain(str(error))
     except OSError as error:
@@ -253,6 +232,9 @@ def run(words: Sequence[str]) -> int:
         return _usage_error(error, words)
     except (KeyboardInterrupt, typer.Abort):
         code = 130
+    except Cancelled as error:
+        _complain(str(error))
+        return 130
     if code == 130:
         _complain("已中断。")
     return code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,12 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from askai.types import Answer, ArticleSummary, BuildReport, Citation, Progress as ReportProgress
+from askai.types import (
+    Answer,
+    ArticleSummary,
+    BuildReport,
+    Citation,
+    LibraryStatus,
+    Progress as ReportProgress,
+)
 
 _DIRECTION = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_SHOWN = 20
 _MEASURES = {
     "retrieval": "检索",
     "stages": "各阶段",
@@ -63,10 +72,10 @@ def progress() -> Iterator[ReportProgress]:
     """A callback that shows each stage with its counts on standard error."""
     console = _console(to_stderr=True)
     if not console.is_terminal:
-        yield _plain_progress
+        yield _PlainProgress()
         return
     tasks: dict[str, TaskID] = {}
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bars:
 
         def report(stage: str, done: int, total: int) -> None:
@@ -77,10 +86,21 @@ def progress() -> Iterator[ReportProgress]:
         yield report
 
 
-def _plain_progress(stage: str, done: int, total: int) -> None:
-    """Into a file or a pipe: a line at each stage's end, and every thousand."""
-    if done >= total or done % 1000 == 0 < done:
-        print(f"{stage} {done}/{total}", file=sys.stderr, flush=True)
+class _PlainProgress:
+    """Into a file or a pipe: a line at each stage's end, and with the time left every thousand."""
+
+    def __init__(self) -> None:
+        self._stage, self._begun, self._told = "", 0.0, -1
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        if stage != self._stage:
+            self._stage, self._begun, self._told = stage, time.monotonic(), -1
+        if done == self._told or not (done >= total or done % 1000 == 0 < done):
+            return
+        self._told = done
+        left = (time.monotonic() - self._begun) * (total - done) / max(1, done)
+        rest = f"，大约还要 {left:.0f} 秒" if done < total else ""
+        print(f"{stage} {done}/{total}{rest}", file=sys.stderr, flush=True)
 
 
 def show_answer(answer: Answer) -> None:
@@ -137,6 +157,46 @@ def show_report(report: BuildReport, index: Path) -> None:
         console.print(f"有 {len(report.failures)} 个文件没有读入：")
     for failure in report.failures:
         console.print(f"  {printable(failure.path)}：{failure.reason}")
+
+
+def show_status(status: LibraryStatus, index: Path) -> None:
+    """The folder of articles against its index."""
+    console = _console()
+    if status.generation:
+        console.print(
+            f"索引 {index}（{status.generation}，建于 {status.created}）："
+            f"{status.articles} 篇文章，{status.passages} 段。"
+        )
+    else:
+        console.print(f"{index} 里还没有索引。")
+    for title, paths in (("新文件", status.new), ("改过的", status.changed), ("没有了的", status.gone)):
+        _show_some(console, title, [printable(path) for path in paths])
+    _show_some(console, "读不了的", [f"{printable(f.path)}：{f.reason}" for f in status.failed])
+    if status.new or status.changed or status.gone or not status.generation:
+        console.print("运行 askai build 可以更新索引。")
+    else:
+        console.print("索引与文件一致。")
+    if len(status.kept) > 1:
+        console.print(f"可以用 askai rollback 退回：{'、'.join(k for k in status.kept if k != status.generation)}。")
+
+
+def _show_some(console: Console, title: str, lines: Sequence[str]) -> None:
+    if lines:
+        console.print(f"{title}（{len(lines)} 个）：")
+    for line in lines[:_SHOWN]:
+        console.print(f"  {line}")
+    if len(lines) > _SHOWN:
+        console.print(f"  ……另有 {len(lines) - _SHOWN} 个，用 --json 可以看到全部。")
+
+
+def say(text: str) -> None:
+    """One line for the person."""
+    _console().print(printable(text))
+
+
+def complain(reason: object) -> None:
+    """One line that says what went wrong, on standard error."""
+    print(f"错误：{printable(str(reason))}", file=sys.stderr, flush=True)
 
 
 def show_evaluation(report: Mapping[str, Any]) -> None:

@@ -7,21 +7,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from askai.synonyms import lexicon
-from askai.text import fold, units
+from askai.text import fold, units, words
 
 # What asks and what only joins says nothing about the subject.
 _ASKING = re.compile(
     r"请问|告诉我|我想知道|想知道|想问|什么时候|什么时间|为什么|为啥|什么样|什么|怎么样|怎么办|怎么|怎样|如何|"
-    r"多少钱|多少|多久|多长时间|多大|多高|多远|多重|几点|几年|几个|几次|几天|几种|几|哪一年|哪一天|哪一个|哪年|哪天|"
-    r"哪位|哪个|哪家|哪些|哪里|哪儿|哪|谁|何时|何地|何人|何种|为何|是不是|有没有|会不会|能不能|可不可以|是否|"
-    r"吗|呢|吧|啊|呀|的话|的|了|是|在|有|和|与|及|被|把|对|从|到|由|以|于|会|能|要|可以|应该|需要|这个|那个|它|他|她|我们|我|你"
+    r"多少钱|多少|多久|多长时间|多大|多高|多远|多重|几点|几年|几个|几次|几天|几种|哪一年|哪一天|哪一个|哪年|哪天|"
+    r"哪位|哪个|哪家|哪些|哪里|哪儿|何时|何地|何人|何种|为何|是不是|有没有|会不会|能不能|可不可以|是否|的话|"
+    r"可以|应该|需要|这个|那个|我们"
 )
+_PARTICLES = frozenset("几哪谁吗呢吧啊呀的了是在有和与及被把对从到由以于会能要它他她我你")
 _TIME = re.compile(r"什么时候|什么时间|何时|哪一?[年天月日]|[几哪][个]?(?:月|号|年|点)|几几年|日期|多会儿|啥时候")
 _NUMBER = re.compile(r"多少|几[个次人天种位家台倍岁度分斤克米层页项条款块元]|多[大高远长久重快厚深宽]|百分之几|比例|第几")
 _IS_NUMBER = re.compile(r"[0-9零〇一二三四五六七八九十百千万亿两半]")
 _IS_TIME = re.compile(r"[0-9零〇一二三四五六七八九十][^，。]{0,4}[年月日号点世纪天周]|[年月日]|今|昨|明|前|后|春|夏|秋|冬|期|时|当")
-# A lone digit is no name: the text may well write it as 三.
-_NAME = re.compile(r"[a-z][a-z0-9]*(?:[-_.+#/&' ]?\d[a-z0-9.]*|[-_.+#/&'][a-z0-9]+)*|\d[\d.,:/-]*\d")
+# Runs are taken whole: the g of 5G is no name, nor is a stop at the end part of one. A lone digit is
+# none either: the text may well write it as 三.
+_JOINED = r"(?:[-_.+#/&'][a-z0-9]++|(?<=\d)[,:](?=\d)[a-z0-9]++)"
+_NAME = re.compile(rf"[a-z][a-z0-9]*+{_JOINED}*+(?: \d[a-z0-9]*+{_JOINED}*+)?|\d(?:[a-z0-9]|{_JOINED})++", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +42,32 @@ class Wanted:
     kind: re.Pattern[str] | None
 
 
+def informative(folded: str) -> str:
+    """Folded text of the same length, with the words blanked out that only ask or join.
+
+    A single character goes only where it is a word of its own: not the 会 of 会议.
+    """
+    blanked = _ASKING.sub(lambda match: " " * len(match.group()), folded)
+    return "".join(" " if word in _PARTICLES else word for word, _ in words(blanked))
+
+
 def _loosely(name: str) -> str:
-    """A pattern for a name, with or without a space or hyphen before its number."""
-    parts = re.split(r"[- ](?=\d)|(?<=[a-z])(?=\d)", name)
+    """A pattern for a name, with or without a space or hyphen before or after its number."""
+    parts = re.split(r"[- ](?=\d)|(?<=[a-z])(?=\d)|(?<=\d)(?=[a-z])", name)
     return "[- ]?".join(re.escape(part) for part in parts)
 
 
 def wanted(question: str, idf: Callable[[Sequence[str]], list[float]]) -> Wanted:
     """The informative units of a question, weighted by ``idf``."""
-    folded = _ASKING.sub(lambda match: " " * len(match.group()), fold(question))
+    asked = fold(question)
+    folded = informative(asked)
     stand_ins: dict[str, set[str]] = {}
+    last = 0
     for start, end, numbers in lexicon().find(folded):
+        # Not across what was found before: the 天天 of 今天天气 is no word.
+        if start < last:
+            continue
+        last = end
         others = {word for number in numbers for word in lexicon().groups[number]}
         for unit in units(folded[start:end]):
             stand_ins.setdefault(unit, set()).update(others)
@@ -61,7 +79,7 @@ def wanted(question: str, idf: Callable[[Sequence[str]], list[float]]) -> Wanted
     # Whole: GPT-5 is not held by GPT-5.2, nor 12 by 2012.
     names = tuple(
         re.compile(rf"(?<![a-z0-9]){_loosely(name)}(?![a-z0-9]|[-.]\d)")
-        for name in dict.fromkeys(_NAME.findall(folded))
+        for name in dict.fromkeys(_NAME.findall(asked))
     )
     kind = _IS_TIME if _TIME.search(question) else _IS_NUMBER if _NUMBER.search(question) else None
     return Wanted(groups, sum(weights), names, kind)

@@ -15,7 +15,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -24,12 +24,11 @@ from typing import Any, cast
 from askai.errors import IndexDamaged, IndexMismatch, IndexMissing, InputError
 from askai.passages import PARAMETERS
 from askai.segments import Entry, checksum, name_of, read_catalogue, to_json
-from askai.writing import SEGMENTS, failing, generations, mending, sync, temporary
+from askai.writing import SEGMENTS, failing, generations, mending, pointer, sync, temporary
 
 FORMAT = 2
 READ_ERRORS = (OSError, EOFError, ValueError, KeyError, TypeError)
 """What reading files that are not as they should be may raise."""
-KEPT_GENERATIONS = 5
 Files = Mapping[str, Sequence[Any]]
 """File name to its size in bytes and its checksum."""
 
@@ -38,19 +37,25 @@ Files = Mapping[str, Sequence[Any]]
 class Source:
     """A file of the corpus as it was last read.
 
-    ``key`` is where it really lies, ``path`` how it was named; ``id`` is what it is known by, and
-    ``articles`` are the ids of the articles in it. ``mtime_ns`` is 0 where the time cannot be relied
-    on. ``reason`` says why nothing could be read.
+    ``key`` is where it really lies, ``path`` how it was named. ``mtime_ns`` is 0 where the time cannot
+    be relied on. ``names`` are the ids of its articles, each with what the reader of the file calls it;
+    a file that can no longer be read (not ``whole``) keeps them for when it can. ``failures`` are
+    (path, reason) of the file or of parts of it.
     """
 
     key: str
     path: str
-    id: str
     size: int
     mtime_ns: int
     digest: str
-    articles: tuple[str, ...]
-    reason: str = ""
+    names: Mapping[str, str]
+    whole: bool = True
+    failures: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def articles(self) -> tuple[str, ...]:
+        """Ids of the articles in force that came from this file."""
+        return tuple(self.names.values()) if self.whole else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +121,6 @@ def faults(home: Path, files: Files, *, thoroughly: bool = True) -> list[str]:
     return wrong
 
 
-def _pointer(folder: Path) -> str:
-    try:
-        return (folder / "CURRENT").read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
-
-
 def current(folder: Path) -> str:
     """Name of the generation that serves. Raises ``IndexMissing``, ``IndexDamaged``."""
     try:
@@ -140,6 +138,10 @@ def _manifest_digest(manifest: Mapping[str, Any]) -> str:
     return hashlib.blake2b(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:32]
 
 
+def _row(s: Source) -> list[Any]:
+    return [s.key, s.path, s.size, s.mtime_ns, s.digest, s.names, s.whole, s.failures]
+
+
 def publish(folder: Path, manifest: Mapping[str, Any], sources: Sequence[Source]) -> str:
     """Write a generation and make it the current one; returns its name. To be called inside ``writing``.
 
@@ -150,7 +152,7 @@ def publish(folder: Path, manifest: Mapping[str, Any], sources: Sequence[Source]
     with failing(folder):
         try:
             written = temporary(folder)
-            (written / "sources.json").write_bytes(to_json([astuple(source) for source in sources]))
+            (written / "sources.json").write_bytes(to_json([_row(source) for source in sources]))
             whole = dict(manifest) | {"files": measured(written)}
             whole["checksum"] = _manifest_digest(whole)
             # A file name that is no Unicode text comes out as \udcxx, which JSON reads back.
@@ -163,19 +165,17 @@ def publish(folder: Path, manifest: Mapping[str, Any], sources: Sequence[Source]
             point(folder, home.name)
         finally:
             # Asked of the disk: an interrupt may come between the swap and any word of it.
-            if _pointer(folder) != home.name:
+            if pointer(folder) != home.name:
                 shutil.rmtree(home, ignore_errors=True)
-    for old in generations(folder)[:-KEPT_GENERATIONS]:
-        shutil.rmtree(folder / old, ignore_errors=True)
     return home.name
 
 
 def point(folder: Path, name: str) -> None:
     """Make a generation the one that serves, in one step. Raises ``OSError``."""
-    pointer = folder / "CURRENT.new"
-    pointer.write_text(name, "utf-8")
-    sync(pointer)
-    pointer.replace(folder / "CURRENT")
+    new = folder / "CURRENT.new"
+    new.write_text(name, "utf-8")
+    sync(new)
+    new.replace(folder / "CURRENT")
     # Without this call a power cut could bring the old one back, which is whole too.
     with suppress(OSError):
         sync(folder)
@@ -241,8 +241,8 @@ def read_sources(folder: Path, name: str, manifest: Mapping[str, Any]) -> list[S
         raise damaged(home, wrong[0])
     rows = json.loads((home / "sources.json").read_bytes())
     return [
-        Source(key, path, id, size, mtime_ns, digest, tuple(articles), reason)
-        for key, path, id, size, mtime_ns, digest, articles, reason in rows
+        Source(key, path, size, mtime_ns, digest, names, whole, tuple((p, r) for p, r in failures))
+        for key, path, size, mtime_ns, digest, names, whole, failures in rows
     ]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from askai.builder import Builder
-from askai.errors import IndexDamaged
+from askai.errors import IndexDamaged, InputError
 from askai.generations import (
     FORMAT,
     READ_ERRORS,
@@ -27,7 +27,8 @@ from askai.lexical import Array, LexicalIndex, Postings
 from askai.passages import PARAMETERS
 from askai.segments import Parts, read, read_articles
 from askai.stores.faiss_store import FaissStore, SegmentedStore
-from askai.types import Article, Encoder, Failure, Floats, Passage, Progress
+from askai.text import fold
+from askai.types import Article, ArticleSummary, Encoder, Failure, Floats, Passage, Progress
 from askai.writing import SEGMENTS
 
 
@@ -210,3 +211,28 @@ def _read(folder: Path, use: Use, dimensions: int) -> Segment:
     if sizes != (use.articles, use.passages, dimensions):
         raise damaged(home, "各文件的条数不一致")
     return segment
+
+
+def summaries(index: Index) -> list[ArticleSummary]:
+    """Every article of an index, by id."""
+    counts = np.bincount(index.table[:, 0], minlength=len(index.ids)).tolist()
+    return [
+        ArticleSummary(id, a.title, a.path, len(a.text), n)
+        for (id, a), n in zip(index.articles.items(), counts, strict=True)
+    ]
+
+
+def find_article(index: Index, key: str) -> Article:
+    """The article with this id, path or title, or part of a title. Raises ``InputError``."""
+    found = index.articles.get(key)
+    if found is not None:
+        return found
+    folded = fold(key)
+    for match in (
+        lambda a: a.path == key or fold(a.title) == folded or a.id == key.rsplit(".", 1)[0],
+        lambda a: len(key) >= 2 and folded in fold(a.title),
+    ):
+        candidates = [a for a in index.articles.values() if match(a)]
+        if candidates:
+            return candidates[0]
+    raise InputError(f"没有这篇文章：{key}。运行 askai articles 可以看到所有文章的编号和标题。")

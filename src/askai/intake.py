@@ -106,13 +106,20 @@ def _appear(whole: Path, path: Path) -> None:
     """Give a written file its name. Raises ``FileExistsError`` where that is taken."""
     try:
         path.hardlink_to(whole)
+        linked = True
     except FileExistsError:
         raise
     except OSError:
         # No hard links here: hold the name with an empty file, then put the whole one in its place.
         path.open("xb").close()
-        whole.replace(path)
-    sync(path.parent)
+        linked = False
+    try:
+        if not linked:
+            whole.replace(path)
+        sync(path.parent)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _same(path: Path, opened: Callable[[], BinaryIO]) -> bool:

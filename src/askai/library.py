@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from functools import cache
@@ -11,13 +11,24 @@ from pathlib import Path
 from askai import corpus as reading, trash
 from askai.encoder import DEFAULT, load_encoder
 from askai.errors import ArticleError, IndexMissing, InputError, ModelError, UnusableIndex
-from askai.generations import Before, current, roll_back
+from askai.generations import Before, roll_back
 from askai.intake import place, safe_folder, safe_name
-from askai.sources import Found, compare, each_file, look, real_place, real_places, scan, source_of
+from askai.sources import (
+    Found,
+    compare,
+    each_file,
+    look,
+    nothing_read,
+    real_place,
+    real_places,
+    reasons,
+    scan,
+    source_of,
+)
 from askai.types import BuildReport, Encoder, Failure, LibraryStatus, Progress
 from askai.updating import Update
 from askai.verifying import problems
-from askai.writing import failing, generations, writing
+from askai.writing import failing, generations, pointer, writing
 
 _MANY_TOUCHED = 100
 """Files with a new time and the old content after which the new times are worth a generation."""
@@ -61,7 +72,7 @@ class Library:
                 progress("查看文件", 1, 1)
             touched = self._bring_up(update, before, found)
             if not update.entries and not any(map(trash.emptied, places)):
-                raise _nothing(places, update.failures)
+                raise nothing_read(places, update.failures)
             if touched >= _MANY_TOUCHED:
                 return update.commit(real_places(places), self._model_of(before))
             return self._committed(update, before, places)
@@ -109,6 +120,10 @@ class Library:
     def _model_of(self, before: Before | None) -> str | None:
         return self._using if before is None else before.manifest.get("model")
 
+    def places(self, roots: Sequence[Path] | None = None) -> list[Path]:
+        """The folders and files that are built: those given, those of the last build, or the corpus."""
+        return list(roots) if roots else self._roots(self._before(thoroughly=False))
+
     def _roots(self, before: Before | None) -> list[Path]:
         if before is None or not before.manifest.get("roots"):
             return [self.corpus]
@@ -135,15 +150,13 @@ class Library:
                 mine = {file.key for file in files}
                 update.read([file for file in scan(roots, self.index) if file.key not in mine])
             update.read(files)
-            good = [file for file in files if not update.reason(file.key)]
             for file in files:
-                if file not in good:
-                    failures.append(Failure(file.path.as_posix(), update.reason(file.key)))
-                    if file.path in undo:
-                        file.path.unlink(missing_ok=True)
-                        update.forget(file.key)
-            if not good:
-                raise InputError(f"没有可以加入的文章{_reasons(failures)}。原来的索引没有改动。")
+                failures += update.failures_of(file.key)
+                if file.path in undo and not update.was_read(file.key):
+                    file.path.unlink(missing_ok=True)
+                    update.forget(file.key)
+            if not any(update.was_read(file.key) for file in files):
+                raise InputError(f"没有可以加入的文章{reasons(failures)}。原来的索引没有改动。")
             report = self._committed(update, before, roots)
         return replace(report, failures=tuple(failures))
 
@@ -181,7 +194,7 @@ class Library:
         """
         with writing(self.index):
             before = Before.read(self.index, thoroughly=False)
-            chosen = list(dict.fromkeys(source_of(key, before) for key in keys))
+            chosen = list({source.key: source for source in (source_of(key, before) for key in keys)}.values())
             corpus = Path(real_place(self.corpus))
             for source in chosen:
                 if not Path(source.key).is_relative_to(corpus):
@@ -189,8 +202,13 @@ class Library:
                         f"{source.path} 不在文章文件夹 {self.corpus} 里，askai 不会移动它。"
                         "请自行移走，然后运行 askai build。"
                     )
-            places = [(Path(s.key).relative_to(corpus).as_posix(), s.id) for s in chosen]
-            with closing(Update(self.index, before, self._encoder)) as update, self._moved_away(places):
+            places = [(Path(s.key).relative_to(corpus).as_posix(), s.names) for s in chosen]
+            done = self._swapped()
+            with (
+                closing(Update(self.index, before, self._encoder)) as update,
+                failing(self.index),
+                trash.thrown(self.corpus, places, done),
+            ):
                 for source in chosen:
                     update.forget(source.key)
                 return self._committed(update, before, self._roots(before))
@@ -200,65 +218,42 @@ class Library:
 
         Raises ``InputError`` where nothing was removed.
         """
-        with self._change(progress, thoroughly=False) as (update, before):
-            home = trash.latest(self.corpus)
-            if home is None:
-                raise InputError(f"{self.corpus} 里没有可以撤销的移除。")
-            with failing(self.index):
-                restored = trash.put_back(self.corpus, home)
+        with (
+            self._change(progress, thoroughly=False) as (update, before),
+            failing(self.index),
+            trash.put_back(self.corpus, self._swapped()) as restored,
+        ):
             files = []
-            for path, id in restored:
+            for path, names in restored:
                 key = real_place(path)
                 found = look(path, key, Path(key).relative_to(real_place(self.corpus)).as_posix())
                 if found is not None:
                     files.append(found)
-                    update.prefer(key, id)
-            if before is None:
-                files = scan([self.corpus], self.index)
-            update.read(files)
-            report = self._committed(update, before, self._roots(before))
-            trash.forget(home)
-            return report
+                    update.prefer(key, names)
+            update.read(files if before else scan([self.corpus], self.index))
+            return self._committed(update, before, self._roots(before))
 
     def _committed(self, update: Update, before: Before | None, roots: Sequence[Path]) -> BuildReport:
         if before is not None and update.unchanged() and not self._moved(before, roots):
             return update.report(before.name, before.manifest | {"reused_vectors": before.manifest["passages"]})
         return update.commit(real_places(roots), self._model_of(before))
 
-    def _serving(self) -> str:
-        try:
-            return current(self.index)
-        except UnusableIndex:
-            return ""
+    def _swapped(self) -> Callable[[], bool]:
+        """Whether another generation serves than when this was called."""
+        served = pointer(self.index)
+        return lambda: pointer(self.index) != served
 
     @contextmanager
     def _undoing(self) -> Iterator[list[Path]]:
         """New files of the corpus are taken away again where no generation came to serve them."""
         copied: list[Path] = []
-        served = self._serving()
+        done = self._swapped()
         try:
             yield copied
         except BaseException:
-            if self._serving() == served:
-                for path in copied:
-                    with suppress(OSError):
-                        path.unlink(missing_ok=True)
-            raise
-
-    @contextmanager
-    def _moved_away(self, places: Sequence[tuple[str, str]]) -> Iterator[None]:
-        """Files in the trash; they are put back where the index could not be written without them."""
-        served, last = self._serving(), trash.latest(self.corpus)
-        try:
-            with failing(self.index):
-                trash.throw(self.corpus, places)
-            yield
-        except BaseException:
-            home = trash.latest(self.corpus)
-            if home is not None and home != last and self._serving() == served:
+            for path in () if done() else copied:
                 with suppress(OSError):
-                    trash.put_back(self.corpus, home)
-                    trash.forget(home)
+                    path.unlink(missing_ok=True)
             raise
 
     # --- looking
@@ -272,6 +267,7 @@ class Library:
         records = {s.key: s for s in before.sources} if before else {}
         differences = compare(scan(places, self.index), records)
         manifest = before.manifest if before else {}
+        unchanged = [*differences.same, *(records[file.key] for file in differences.failed)]
         new, changed = (
             tuple(reading.readable(file.path.as_posix()) for file in files)
             for files in (differences.new, differences.changed)
@@ -285,7 +281,7 @@ class Library:
             new=new,
             changed=changed,
             gone=tuple(source.path for source in differences.gone),
-            failed=tuple(Failure(records[f.key].path, records[f.key].reason) for f in differences.failed),
+            failed=tuple(Failure(*failure) for source in unchanged for failure in source.failures),
         )
 
     def rollback(self, generation: str | None = None) -> str:
@@ -303,15 +299,3 @@ class Library:
         Raises ``IndexMissing``.
         """
         return problems(self.index)
-
-
-def _reasons(failures: Sequence[Failure]) -> str:
-    reasons = "；".join(f"{f.path}：{f.reason}" for f in failures[:5])
-    return f"（{reasons}）" if reasons else ""
-
-
-def _nothing(roots: Sequence[Path], failures: Sequence[Failure]) -> InputError:
-    where = "、".join(str(root) for root in roots)
-    return InputError(
-        f"{where} 里没有可读的文章{_reasons(failures)}。请放入 .txt 或 .md 文章后再试；原来的索引没有改动。"
-    )

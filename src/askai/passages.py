@@ -10,7 +10,7 @@ from askai.types import Article, Passage
 
 TARGET = 220
 LIMIT = 300
-PARAMETERS = {"target": TARGET, "limit": LIMIT, "version": 1}
+PARAMETERS = {"target": TARGET, "limit": LIMIT, "version": 2}
 """Recorded in the index: another value makes other passages."""
 
 _HEADING = re.compile(r"[ \t]{0,3}(#{1,6})[ \t]+(.+?)[ \t]*#*\s*$")

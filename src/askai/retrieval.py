@@ -8,7 +8,7 @@ from typing import Literal, cast
 import numpy as np
 
 from askai.builder import indexed_text
-from askai.evidence import Wanted, coverage, missing, wanted
+from askai.evidence import Wanted, coverage, informative, missing, wanted
 from askai.index import Index
 from askai.synonyms import lexicon
 from askai.text import fold, units
@@ -23,6 +23,7 @@ DENSE_WEIGHT = 1.0
 _POOL = 60
 _DUPLICATE = 0.9
 _COMPARED, _ALIKE = 20, 0.9
+_AROUND = 3000
 EXAMINED = 10
 """Hits whose words are compared with the question's."""
 # Which passages are read: training/README.md has the figures.
@@ -40,9 +41,11 @@ def lexical_scores(index: Index, question: str) -> tuple[Floats, Floats]:
 
     Both are divided by the best BM25 score, so that they weigh the same for every question.
     """
-    folded = fold(question)
-    own = index.lexical.scores(list(units(folded)))
-    stand_ins = index.lexical.expanded_scores(lexicon().alternatives(folded))
+    whole = fold(question)
+    # 多少钱 would find every passage that has it, whatever costs how much there.
+    bag = list(units(informative(whole))) or list(units(whole))
+    own = index.lexical.scores(bag)
+    stand_ins = index.lexical.expanded_scores(lexicon().alternatives(whole))
     scale = max(float(own.max(initial=0.0)), float(stand_ins.max(initial=0.0)) * SYNONYM_WEIGHT, 1e-6)
     return cast(Floats, own / scale), cast(Floats, stand_ins / scale)
 
@@ -87,7 +90,12 @@ def _hit(index: Index, row: int, score: float, query: Floats, asked: Wanted | No
         return Hit(row, passage, score)
     folded = fold(indexed_text(index.articles[passage.article_id], passage))
     cosine = float(index.vectors.vector(row) @ query)
-    return Hit(row, passage, score, coverage(asked, folded), cosine, missing(asked, folded))
+    lacking = missing(asked, folded)
+    if lacking:
+        # A text names somebody once and says "she" or the family name from there on.
+        text = index.articles[passage.article_id].text
+        lacking = missing(asked, fold(text[max(0, passage.start - _AROUND) : passage.end + _AROUND]))
+    return Hit(row, passage, score, coverage(asked, folded), cosine, lacking)
 
 
 def promising(hits: Sequence[Hit]) -> list[Hit]:

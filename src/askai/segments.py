@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ def _save(path: Path, blocks: Sequence[Array], shape: tuple[int, ...]) -> None:
 
 def write(parts: Parts, folder: Path, dimensions: int) -> None:
     """Write all files of a segment but ``articles.jsonl``. Raises ``OSError``."""
-    rows = [list(astuple(entry)) for entry in parts.catalogue]
+    rows = [[e.id, e.title, e.path, e.characters, e.passages, e.digest] for e in parts.catalogue]
     (folder / "catalogue.json").write_bytes(to_json(rows))
     (folder / "headings.json").write_bytes(to_json(list(parts.headings)))
     _save(folder / "vectors.npy", parts.vectors, (len(parts.table), dimensions))

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from askai import corpus
 from askai.errors import ArticleError, InputError
+from askai.formats.kinds import too_big
 from askai.generations import Before, Source
 from askai.text import fold
+from askai.types import Failure
 
 _RELIABLE_NS = 2_000_000_000
 """A file may be written again within one tick of its clock (two seconds on FAT) and look the same."""
@@ -86,20 +88,16 @@ def look(path: Path, key: str, name: str) -> Found | None:
     return Found(path, key, name, status.st_size, status.st_mtime_ns)
 
 
-def content(path: Path) -> str:
-    """Digest of a file's bytes. Raises ``ArticleError`` where it cannot be read."""
+def content(file: Found) -> str:
+    """Digest of a file's bytes. Raises ``ArticleError`` where it cannot be read or is of no kind that is."""
+    limit = corpus.kind_of(file.name).limit
+    if file.size > limit:
+        raise too_big(file.size, limit)
     try:
-        with path.open("rb") as data:
+        with file.path.open("rb") as data:
             return hashlib.file_digest(data, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     except OSError as error:
         raise ArticleError(f"无法读取（{error.strerror}）。请检查文件是否存在、是否有权限。") from error
-
-
-def checked_format(path: Path) -> None:
-    """Raises ``ArticleError`` for a kind of file that is not read."""
-    if path.suffix.lower() not in corpus.SUFFIXES:
-        kinds = "、".join(sorted(corpus.SUFFIXES))
-        raise ArticleError(f"格式不支持：目前读取 {kinds}。请转换后再放入。")
 
 
 def reliable_time(found: Found) -> int:
@@ -121,13 +119,13 @@ def compare(found: Iterable[Found], known: Mapping[str, Source]) -> Differences:
         if record is None:
             new.append(file)
         elif (file.size, file.mtime_ns) == (record.size, record.mtime_ns):
-            if record.reason:
-                failed.append(file)
-            else:
+            if record.whole:
                 same.append(record)
-        elif file.size != record.size or not _same_content(file.path, record.digest):
+            else:
+                failed.append(file)
+        elif file.size != record.size or not _same_content(file, record.digest):
             changed.append(file)
-        elif record.reason:
+        elif not record.whole:
             failed.append(file)
         else:
             touched += 1
@@ -136,9 +134,9 @@ def compare(found: Iterable[Found], known: Mapping[str, Source]) -> Differences:
     return Differences(tuple(new), tuple(changed), gone, tuple(failed), tuple(same), touched)
 
 
-def _same_content(path: Path, digest: str) -> bool:
+def _same_content(file: Found, digest: str) -> bool:
     try:
-        return bool(digest) and content(path) == digest
+        return bool(digest) and content(file) == digest
     except ArticleError:
         return False
 
@@ -164,3 +162,18 @@ def source_of(key: str, before: Before) -> Source:
             f"要一起移除，请给出这个文件的路径；否则请修改文件后运行 askai build。"
         )
     return source
+
+
+def reasons(failures: Sequence[Failure]) -> str:
+    """The first few failures in brackets; nothing where there are none."""
+    found = "；".join(f"{f.path}：{f.reason}" for f in failures[:5])
+    return f"（{found}）" if found else ""
+
+
+def nothing_read(roots: Sequence[Path], failures: Sequence[Failure]) -> InputError:
+    """The error where folders hold no article."""
+    where = "、".join(str(root) for root in roots)
+    return InputError(
+        f"{where} 里没有可读的文章{reasons(failures)}。"
+        f"请放入文章（{corpus.SHOWN}）后再试；原来的索引没有改动。"
+    )

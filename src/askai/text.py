@@ -79,6 +79,7 @@ def units(folded: str) -> Iterator[str]:
 
 _CLOSERS = "」』”’）》〉】〕］｝)]}\"'＂＇*_~"
 _ENDERS = "。！？!?…"
+_MARKS = frozenset({"Mn", "Me", "Mc"})  # accents, variation selectors, vowel signs
 _CLAUSE_LIMIT = 160
 _SENTENCE_LIMIT = 280
 _CLAUSE_BREAK = re.compile(r"[；;][」』”’）》]*")
@@ -105,19 +106,26 @@ def _is_end(text: str, i: int) -> bool:
     return re.search(r"(?:^|[^A-Za-z])[A-Za-z]$|(?:^|\n)\s*\d{1,3}$", text[max(0, i - 5) : i]) is None
 
 
+def _past_marks(text: str, i: int, end: int) -> int:
+    """The first place from ``i`` on that does not hold a mark upon the character before."""
+    while i < end and unicodedata.category(text[i]) in _MARKS:
+        i += 1
+    return i
+
+
 def _line_sentences(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     begin = i = start
     while i < end:
         if not _is_end(text, i):
             i += 1
             continue
-        i += 1
+        i = _past_marks(text, i + 1, end)
         while i < end and (text[i] in _ENDERS or text[i] in _CLOSERS):
             if text[i] in "\"'*_~" and not _closes(text, begin, i):
                 break
-            i += 1
+            i = _past_marks(text, i + 1, end)
         while i < end and text[i] in " \t\u3000":
-            i += 1
+            i = _past_marks(text, i + 1, end)
         yield begin, i
         begin = i
     if begin < end:
@@ -133,14 +141,15 @@ def _split_long(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Cut a long sentence at its semicolons, a very long one at a comma or space, or anywhere."""
     if end - start > _CLAUSE_LIMIT:
         for match in _CLAUSE_BREAK.finditer(text, start + 20, end - 20):
-            if match.end() - start >= 20:
-                yield from _split_long(text, start, match.end())
-                start = match.end()
+            cut = _past_marks(text, match.end(), end)
+            if cut - start >= 20 and cut < end:
+                yield from _split_long(text, start, cut)
+                start = cut
     while end - start > _SENTENCE_LIMIT:
         limit = start + _SENTENCE_LIMIT
         # Some characters more than the limit, so that what follows a break can be looked at.
         found = _SOFT_BREAK.finditer(text, start + _SENTENCE_LIMIT // 2, min(end, limit + 8))
-        breaks = [match.end() for match in found if match.end() <= limit]
+        breaks = [cut for match in found if (cut := match.end()) <= limit and not _torn(text, cut)]
         cut = breaks[-1] if breaks else _hard_cut(text, start)
         yield start, cut
         start = cut
@@ -148,15 +157,23 @@ def _split_long(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
+def _torn(text: str, cut: int) -> bool:
+    """Whether a cut would part a character from its marks, or the halves of one (JSON can spell them)."""
+    halves = "\ud800" <= text[cut - 1] < "\udc00" <= text[cut] < "\ue000"
+    return halves or unicodedata.category(text[cut]) in _MARKS
+
+
 def _hard_cut(text: str, start: int) -> int:
     """Where to cut a run without any break: not inside a code or link, an emoji or before a closer."""
-    for cut in range(start + _SENTENCE_LIMIT, start + _SENTENCE_LIMIT // 2, -1):
+    limit = start + _SENTENCE_LIMIT
+    cuts = range(limit, start + _SENTENCE_LIMIT // 2, -1)
+    for cut in cuts:
         before, after = text[cut - 1], text[cut]
-        # Marks combine with what stands before; joiners and currency signs with what follows.
+        # Joiners and currency signs belong to what follows.
         joined = (before.isascii() and after.isascii()) or unicodedata.category(before) in {"Cf", "Sc"}
-        if not joined and unicodedata.category(after) not in {"Mn", "Me", "Cf"} and after not in _CLOSERS:
+        if not joined and unicodedata.category(after) != "Cf" and after not in _CLOSERS and not _torn(text, cut):
             return cut
-    return start + _SENTENCE_LIMIT
+    return next((cut for cut in cuts if not _torn(text, cut)), limit)
 
 
 def sentences(text: str) -> list[tuple[int, int]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from askai.errors import InputError
 from askai.segments import to_json
 from askai.writing import sync
 
@@ -20,31 +21,50 @@ NOTE = "removed.json"
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A file that was moved away: its place below the corpus, its name in the trash, its id."""
+    """A file that was moved away: its place below the corpus, its name in the trash, ids of its articles."""
 
     place: str
     name: str
-    id: str
+    ids: Mapping[str, str]
 
 
-def throw(corpus: Path, places: Sequence[tuple[str, str]]) -> Path:
-    """Move files (place below the corpus, id) into a new folder of the trash, which is returned.
+@contextmanager
+def thrown(corpus: Path, places: Sequence[tuple[str, Mapping[str, str]]], done: Callable[[], bool]) -> Iterator[None]:
+    """Files (place below the corpus, ``Source.names``) in a new folder of the trash.
 
-    The note is on disk before the first file moves. Raises ``OSError``; what was moved by then can be
-    put back with ``put_back``.
+    The note is on disk before the first file moves: a removal that is killed can still be undone.
+    Where an error comes before it is ``done``, the files are put back. Raises ``OSError``.
     """
     home = corpus / FOLDER / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S-%f")
-    home.mkdir(parents=True)
-    moved = [Moved(place, f"{n}{Path(place).suffix}", id) for n, (place, id) in enumerate(places)]
-    note = home / NOTE
-    note.write_bytes(to_json([[m.place, m.name, m.id] for m in moved]))
-    for path in (note, home, home.parent, corpus):
-        sync(path)
-    for m in moved:
-        with suppress(FileNotFoundError):
-            (corpus / m.place).rename(home / m.name)
-    sync(home)
-    return home
+    moved = [Moved(place, f"{n}{Path(place).suffix}", ids) for n, (place, ids) in enumerate(places)]
+    moves: list[tuple[Path, Path]] = []
+    try:
+        home.mkdir(parents=True)
+        note = home / NOTE
+        note.write_bytes(to_json([[m.place, m.name, m.ids] for m in moved]))
+        for path in (note, home, home.parent, corpus):
+            sync(path)
+        for m in moved:
+            with suppress(FileNotFoundError):
+                _move(corpus / m.place, home / m.name, moves)
+        sync(home)
+        yield
+    except BaseException:
+        if not done():
+            _reverse(moves)
+            forget(home)
+        raise
+
+
+def _move(source: Path, target: Path, moves: list[tuple[Path, Path]]) -> None:
+    source.rename(target)
+    moves.append((source, target))
+
+
+def _reverse(moves: Sequence[tuple[Path, Path]]) -> None:
+    for source, target in reversed(moves):
+        with suppress(OSError):
+            target.rename(source)
 
 
 def _notes(corpus: Path) -> Iterator[tuple[Path, list[Moved]]]:
@@ -52,8 +72,11 @@ def _notes(corpus: Path) -> Iterator[tuple[Path, list[Moved]]]:
     for home in sorted((corpus / FOLDER).glob("*/"), reverse=True):
         try:
             rows = json.loads((home / NOTE).read_bytes())
-            moved = [Moved(*map(str, row)) for row in rows]
-        except (OSError, ValueError, TypeError):
+            moved = [
+                Moved(str(place), str(name), {str(k): str(v) for k, v in ids.items()})
+                for place, name, ids in rows
+            ]
+        except (OSError, ValueError, TypeError, AttributeError):
             continue
         there = [m for m in moved if _sound(m) and (home / m.name).is_file()]
         if there:
@@ -67,33 +90,41 @@ def _sound(moved: Moved) -> bool:
     return inside and Path(moved.name).name == moved.name
 
 
-def latest(corpus: Path) -> Path | None:
-    """The folder of the last removal; None where there is nothing to put back."""
-    return next((home for home, _ in _notes(corpus)), None)
-
-
 def emptied(corpus: Path) -> bool:
     """Whether files were removed from this folder: an empty one is then meant to be empty."""
-    return latest(corpus) is not None
+    return next(_notes(corpus), None) is not None
 
 
-def put_back(corpus: Path, home: Path) -> list[tuple[Path, str]]:
-    """Move the files of one removal back: their paths and ids. Raises ``OSError``.
+@contextmanager
+def put_back(corpus: Path, done: Callable[[], bool]) -> Iterator[list[tuple[Path, Mapping[str, str]]]]:
+    """The files of the last removal in their places again: their paths and what ids they had.
 
-    Where another file has taken the place, a number is added. The note stays until ``forget``.
+    Where another file has taken a place, a number is added and there are no ids. Where an error comes
+    before it is ``done``, the files go back to the trash. Raises ``InputError`` where nothing was
+    removed, and ``OSError``.
     """
-    restored: list[tuple[Path, str]] = []
-    for m in next((there for found, there in _notes(corpus) if found == home), []):
-        target = corpus / m.place
-        target.parent.mkdir(parents=True, exist_ok=True)
-        number = 1
-        while os.path.lexists(target):
-            number += 1
-            target = (corpus / m.place).with_stem(f"{Path(m.place).stem}-{number}")
-        (home / m.name).rename(target)
-        sync(target.parent)
-        restored.append((target, m.id if number == 1 else ""))
-    return restored
+    home, there = next(_notes(corpus), (corpus, []))
+    if not there:
+        raise InputError(f"{corpus} 里没有可以撤销的移除。")
+    moves: list[tuple[Path, Path]] = []
+    restored: list[tuple[Path, Mapping[str, str]]] = []
+    try:
+        for m in there:
+            target = corpus / m.place
+            target.parent.mkdir(parents=True, exist_ok=True)
+            number = 1
+            while os.path.lexists(target):
+                number += 1
+                target = (corpus / m.place).with_stem(f"{Path(m.place).stem}-{number}")
+            _move(home / m.name, target, moves)
+            sync(target.parent)
+            restored.append((target, m.ids if number == 1 else {}))
+        yield restored
+    except BaseException:
+        if not done():
+            _reverse(moves)
+        raise
+    forget(home)
 
 
 def forget(home: Path) -> None:

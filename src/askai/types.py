@@ -9,26 +9,17 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from enum import StrEnum
 from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from askai.modes import Mode as Mode
+
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 Status = Literal["answered", "not_found"]
-
-
-class Mode(StrEnum):
-    """How sure an answer must be before it is given; the thresholds are in the calibration."""
-
-    STRICT = "严格"
-    BALANCED = "均衡"
-    LENIENT = "宽松"
-
-
 Progress = Callable[[str, int, int], None]
 """Called with a stage in Chinese, the items done and the items in all."""
 
@@ -77,7 +68,7 @@ class Hit:
     ``score`` orders the passages of one question. ``coverage`` and ``cosine`` mean the same for
     every question: the share (0 to 1) of the question's informative words that the passage holds,
     and the similarity of the vectors. ``missing`` counts the names in Latin letters and the numbers
-    of the question that the passage does not hold.
+    of the question that the passage and the text around it do not hold.
     """
 
     row: int

@@ -7,19 +7,19 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from askai import segments
 from askai.builder import Builder, KnownVectors
-from askai.corpus import read_articles, readable
+from askai.corpus import read_file, readable, unique
 from askai.errors import ArticleError
 from askai.folding import Held, folded, live_passages, sealed
+from askai.formats.contents import Contents
 from askai.generations import FORMAT, READ_ERRORS, Before, Source, damaged, publish, segmenter
 from askai.passages import PARAMETERS
 from askai.segments import Entry, article_digest, article_line
-from askai.sources import Found, checked_format, content, reliable_time
+from askai.sources import Found, content, reliable_time
 from askai.types import Article, BuildReport, Encoder, Failure, Progress
 from askai.writing import SEGMENTS, failing, temporary
 
@@ -47,8 +47,8 @@ class Update:
         self._first = {id: entry for id, (_, _, entry) in served.live().items()} if served else {}
         self._removed = [set(use.removed) for use in before.uses] if before else []
         self._sources = {source.key: source for source in before.sources} if before else {}
-        self._ids = {source.key: source.id for source in (served.sources if served else ()) if source.id}
-        self._taken = {*self._ids.values(), *self._live}
+        self._names = {source.key: dict(source.names) for source in (served.sources if served else ())}
+        self._taken = {*self._live, *(id for names in self._names.values() for id in names.values())}
         self._fresh: dict[str, Entry] = {}
         self._builder: Builder | None = None
         self._written = folder
@@ -64,9 +64,8 @@ class Update:
     def forget(self, key: str) -> None:
         """A file is no more: its articles are in force no longer, its id is free."""
         source = self._sources.pop(key, None)
-        self._taken.discard(self._ids.pop(key, ""))
+        self._taken -= set(self._names.pop(key, {}).values())
         for id in source.articles if source else ():
-            self._taken.discard(id)
             self._remove(id)
 
     def read(self, files: Sequence[Found]) -> None:
@@ -74,59 +73,57 @@ class Update:
         for number, file in enumerate(files):
             self._at = (number, len(files))
             self._say()
+            digest = ""
             try:
-                checked_format(file.path)
-                digest = content(file.path)
-                id = self._ids.get(file.key) or self._unused(readable(file.name))
-                articles = read_articles(file.path, id)
+                digest = content(file)
+                found = read_file(file.path, readable(file.name))
             except ArticleError as error:
-                self._replace(file, self._ids.get(file.key, ""), "", (), str(error))
-            else:
-                self._replace(file, id, digest, articles, "")
+                found = Contents((), (Failure(readable(file.path.as_posix()), str(error)),))
+            self._replace(file, digest, found)
         if files:
             self._at = (len(files), len(files))
             self._say()
 
-    def reason(self, key: str) -> str:
-        """Why a file could not be read; empty where it could."""
+    def failures_of(self, key: str) -> list[Failure]:
+        """What of a file could not be read."""
         source = self._sources.get(key)
-        return source.reason if source else ""
+        return [Failure(path, reason) for path, reason in source.failures] if source else []
 
-    def prefer(self, key: str, id: str) -> None:
-        """Give a file that comes back the id it had, unless another has it now."""
-        if id and id not in self._taken:
-            self._ids[key] = id
+    def was_read(self, key: str) -> bool:
+        """Whether a file gave articles."""
+        return key in self._sources and self._sources[key].whole
+
+    def prefer(self, key: str, names: Mapping[str, str]) -> None:
+        """Give the articles of a file that comes back the ids they had, but for those that others have now."""
+        self._names[key] = {name: id for name, id in names.items() if id not in self._taken}
 
     def _say(self, stage: str = "读入文章") -> None:
         """Say how far reading is; whoever listens may raise ``Cancelled``."""
         if self._progress:
             self._progress(stage, *self._at)
 
-    def _unused(self, name: str) -> str:
-        candidates = chain((name.rsplit(".", 1)[0], name), (f"{name}~{n}" for n in count(2)))
-        return next(candidate for candidate in candidates if candidate not in self._taken)
-
-    def _replace(
-        self, file: Found, id: str, digest: str, articles: Sequence[Article], reason: str
-    ) -> None:
-        """Put what a file holds now in the place of what it held."""
+    def _replace(self, file: Found, digest: str, found: Contents) -> None:
+        """Put what a file holds now in the place of what it held; an article keeps the id it had."""
         old = self._sources.get(file.key)
-        held = {name: self._live[name][2] for name in (old.articles if old else ()) if name in self._live}
-        self._taken -= {id, *held}
-        ids: list[str] = []
-        for article in articles:
-            names = chain((article.id,), (f"{article.id}~{n}" for n in count(2)))
-            name = next(name for name in names if name not in self._taken and name not in ids)
-            ids.append(name)
-            self._put(article if name == article.id else replace(article, id=name), held.get(name))
-        for name in held.keys() - set(ids):
-            self._remove(name)
-        if id:
-            self._ids[file.key] = id
-            self._taken |= {id, *ids}
+        held = {id: self._live[id][2] for id in (old.articles if old else ()) if id in self._live}
+        earlier = self._names.get(file.key, {})
+        others = self._taken - {*earlier.values(), *held}
+        reserved = {*others, *(earlier[a.id] for a in found.articles if a.id in earlier)}
+        names: dict[str, str] = {}
+        for article in found.articles:
+            id = earlier.get(article.id) if article.id not in names else None
+            id = id or unique(article.id, reserved)
+            names[article.id if article.id not in names else f"{article.id}\0{len(names)}"] = id
+            self._put(replace(article, id=id), held.get(id))
+        for id in held.keys() - set(names.values()):
+            self._remove(id)
+        whole = bool(found.articles)
+        self._names[file.key] = names if whole else earlier
+        self._taken = others | set(self._names[file.key].values())
         self._sources[file.key] = Source(
-            file.key, readable(file.path.as_posix()), id, file.size, reliable_time(file), digest,
-            tuple(ids), reason,
+            file.key, readable(file.path.as_posix()), file.size,
+            reliable_time(file) if digest else file.mtime_ns, digest, self._names[file.key], whole,
+            tuple((f.path, f.reason) for f in found.failures),
         )  # fmt: skip
 
     def _remove(self, id: str) -> None:
@@ -165,8 +162,8 @@ class Update:
         """Whether there is nothing to write: every article, id and reason is as it was."""
         if self._before is None or self._builder is not None:
             return False
-        old = {s.key: (s.path, s.id, s.articles, s.reason) for s in self._before.sources}
-        new = {s.key: (s.path, s.id, s.articles, s.reason) for s in self._sources.values()}
+        old = {s.key: (s.path, s.names, s.whole, s.failures) for s in self._before.sources}
+        new = {s.key: (s.path, s.names, s.whole, s.failures) for s in self._sources.values()}
         return old == new and [set(use.removed) for use in self._before.uses] == self._removed
 
     def close(self) -> None:
@@ -181,7 +178,7 @@ class Update:
     @property
     def failures(self) -> list[Failure]:
         """The files that could not be read."""
-        return [Failure(s.path, s.reason) for s in self._sources.values() if s.reason]
+        return [failure for key in self._sources for failure in self.failures_of(key)]
 
     def commit(self, roots: Sequence[str], model: str | None) -> BuildReport:
         """Write what changed as a segment, fold small segments, and make the new generation current.

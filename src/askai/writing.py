@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from askai.errors import AskaiError, IndexBusy
 
 SEGMENTS = "segments"
+KEPT_GENERATIONS = 5
 
 
 def mending(folder: Path) -> str:
@@ -75,10 +76,22 @@ def temporary(folder: Path) -> Path:
     return path
 
 
+def pointer(folder: Path) -> str:
+    """What ``CURRENT`` says; empty where it cannot be read."""
+    try:
+        return (folder / "CURRENT").read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
 def _tidy(folder: Path) -> None:
-    """Remove what was never finished, and segments that no generation uses."""
+    """Remove what was never finished, generations past their time, and segments that none uses."""
     for leftover in folder.glob("tmp-*"):
         shutil.rmtree(leftover, ignore_errors=True)
+    serving = pointer(folder)
+    for name in generations(folder)[:-KEPT_GENERATIONS]:
+        if name != serving:
+            shutil.rmtree(folder / name, ignore_errors=True)
     used: set[str] = set()
     for name in generations(folder):
         try:

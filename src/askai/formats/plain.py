@@ -68,7 +68,7 @@ def decode(data: bytes) -> str:
     for bom, name in _BOMS:
         if data.startswith(bom):
             try:
-                return data.decode(name).removeprefix("\ufeff")
+                return data.decode(name).lstrip("\ufeff")
             except UnicodeDecodeError as error:
                 raise ArticleError(f"文件标明是 {name} 编码，但内容不符。请另存为 UTF-8 后再试。") from error
     if b"\0" not in data:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import sys
@@ -33,6 +34,9 @@ _MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 _TITLE = "askai · 问文章"
 _PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 _QUIET: dict[str, Any] = {"show_progress": "hidden", **_PRIVATE}
+# Gradio takes one at a time by default: fifty people would stand in one line. Reading, most of a
+# question's time, leaves Python's lock to the others.
+_ASKED: dict[str, Any] = {"concurrency_limit": max(4, os.cpu_count() or 1), "concurrency_id": "ask", **_QUIET}
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +185,9 @@ def _bind_chat(p: _Parts, does: Handlers) -> None:
         # By default Gradio drops, silently, what is sent while an earlier submit is under way.
         gr.on(
             [p.question.submit, p.send.click], does.ask, [p.question, p.turns, p.mode, p.visitor], talk,
-            trigger_mode="always_last", **_QUIET,
+            trigger_mode="always_last", **_ASKED,
         ),
-        p.conversation.ask(does.ask_offered, [p.turns, p.mode, p.visitor], talk, **_QUIET),
+        p.conversation.ask(does.ask_offered, [p.turns, p.mode, p.visitor], talk, **_ASKED),
     ]
     for event in asked:
         # Another process may have written a new generation, which the question took up.

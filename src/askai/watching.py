@@ -1,0 +1,69 @@
+"""Following a folder: every change of its files becomes a change of the index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from threading import Event
+
+from askai.errors import AskaiError, IndexBusy
+from askai.library import Library
+from askai.sources import real_place
+from askai.types import BuildReport
+
+_SETTLED_MS = 800
+_AGAIN_MS = 2000
+
+
+def watch(
+    library: Library,
+    roots: Sequence[Path] | None,
+    begun: Callable[[Sequence[Path]], object],
+    changed: Callable[[BuildReport], object],
+    trouble: Callable[[AskaiError], object],
+    stop: Event | None = None,
+) -> None:
+    """Build now, and again whenever files have changed and lie still, until ``stop`` or Ctrl-C.
+
+    What goes wrong is told to ``trouble`` and ends nothing; where another process is writing, the
+    build is tried again. Raises ``InputError`` where a folder is not there to begin with.
+    """
+    import watchfiles
+
+    places = library.places(roots)
+    ours = Path(real_place(library.index))
+
+    def concerns(_: watchfiles.Change, name: str) -> bool:
+        path = Path(name)
+        if path == ours or path.is_relative_to(ours):
+            return False
+        below = (path.relative_to(p) for p in map(Path, map(real_place, places)) if path.is_relative_to(p))
+        return not any(part.startswith(".") for part in next(below, path).parts)
+
+    begun(places)
+    due = not _built(library, places, changed, trouble)
+    for changes in watchfiles.watch(
+        *places, watch_filter=concerns, debounce=_SETTLED_MS, step=100, stop_event=stop,
+        rust_timeout=_AGAIN_MS, yield_on_timeout=True, raise_interrupt=True,
+    ):  # fmt: skip
+        if changes or due:
+            due = not _built(library, places, changed, trouble)
+
+
+def _built(
+    library: Library,
+    places: Sequence[Path],
+    changed: Callable[[BuildReport], object],
+    trouble: Callable[[AskaiError], object],
+) -> bool:
+    """Build once; False where another process was writing and it has to be tried again."""
+    try:
+        report = library.build(places)
+    except IndexBusy:
+        return False
+    except AskaiError as error:
+        trouble(error)
+    else:
+        if report.added or report.changed or report.removed:
+            changed(report)
+    return True
