@@ -53,7 +53,7 @@ ALLOWED = {
     ).split(),
     "attributes": (
         "class role title type tabindex open value max aria-label aria-hidden aria-busy data-do data-turn data-number "
-        "data-text data-question data-article data-file data-at data-nonce data-code data-sure"
+        "data-text data-question data-article data-file data-whole data-at data-nonce data-code data-sure"
     ).split(),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -168,7 +169,7 @@ def test_an_article_that_shares_its_file_goes_with_the_others_after_a_question(v
     button = visit.listed("松林路通告").locator(".remove")
     button.click()
     button.click()
-    expect(page.locator("#removed .wrong")).to_contain_text("另外 1 篇在同一个文件")
+    expect(page.locator("#removed .wrong")).to_contain_text("共有 2 篇文章，只能一起删除")
     expect(visit.listed("路通告")).to_have_count(2)
     whole = page.locator("#removed .remove")
     whole.click()
@@ -212,6 +213,26 @@ def test_a_failed_file_is_named_read_again_deleted_and_brought_back(visit: Visit
     assert "新增 1 篇" in visit.outcome(lambda: row.locator(".retry").click())
     expect(row).to_have_count(0)
     assert "水塔" in _sources(visit, "水塔容量是多少？")
+
+
+def test_a_failed_part_of_a_file_does_not_take_the_rest_along_unasked(visit: Visit, tmp_path: Path) -> None:
+    page, archive = visit.page, tmp_path / "两篇.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("风车.md", "# 风车\n\n风车的叶片长 11 米。\n")
+        packed.writestr("坏的.pdf", b"%PDF-1.4 nothing")
+    visit.upload(archive)
+    row = page.locator("#failures .failures li").filter(has_text="坏的.pdf")
+    expect(row).to_have_count(1)
+    assert "还是有读不出来的部分" in visit.outcome(lambda: row.locator(".retry").click())
+    for _ in range(2):
+        row.locator(".remove").click()
+    expect(page.locator("#removed .wrong")).to_contain_text("共有 1 篇文章，只能一起删除")
+    assert "风车" in _sources(visit, "风车的叶片长多少米？")
+    for _ in range(2):
+        page.locator("#removed .remove").click()
+    expect(page.locator("#removed .removed")).to_contain_text("风车")
+    expect(row).to_have_count(0)
+    assert "风车" not in _sources(visit, "风车的叶片长多少米？")
 
 
 def test_what_lies_in_the_folder_is_compared_with_the_index(visit: Visit) -> None:

@@ -66,7 +66,7 @@ class Seen(HTMLParser):
         """Only our own elements, no handlers, no addresses, every element closed."""
         names = {name for name, _ in self.attributes}
         known = names <= {
-            "class", "data-do", "data-file", "data-sure", "data-turn", "data-number", "data-text", "data-question", "data-article", "data-at",
+            "class", "data-do", "data-file", "data-whole", "data-sure", "data-turn", "data-number", "data-text", "data-question", "data-article", "data-at",
             "data-nonce", "data-code", "aria-label", "aria-hidden", "aria-busy", "role", "title", "type", "tabindex",
             "open", "value", "max",
         }

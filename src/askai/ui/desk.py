@@ -212,7 +212,7 @@ class Desk:
         return self._work.start(lambda progress: self._indexed(progress, (stored.name,)))
 
     def retry(self, path: str) -> Job:
-        """Read a file again that could not be read. Raises ``InputError`` where it is none of those."""
+        """Read a file again that could not be read, or in part. Raises ``InputError`` where it is none of those."""
         source = self._source(path)
         if not source.failures:
             raise InputError(f"{source.path} 已经读入了，不需要再读。")
@@ -221,9 +221,11 @@ class Desk:
             if not Path(source.key).exists():
                 return self._build(progress)
             try:
-                read_file(Path(source.key), Path(source.key).name)
+                failures = read_file(Path(source.key), Path(source.key).name).failures
             except ArticleError as error:
                 return Outcome(message=f"{source.path} 还是读不出来：{error}")
+            if len(failures) >= len(source.failures):
+                return Outcome(message=f"{source.path} 里还是有读不出来的部分：{failures[0].reason}")
             return self._taken_up(Outcome(self._library.add([Path(source.key)], progress)))
 
         return self._work.start(does)
@@ -253,8 +255,9 @@ class Desk:
     # --- short changes
 
     def _source(self, path: str) -> Source:
+        """The file of this path, or with a part of this path that could not be read."""
         for source in Before.read(self._index, thoroughly=False).sources:
-            if source.path == path:
+            if path == source.path or any(path == part for part, _ in source.failures):
                 return source
         raise InputError(f"索引里没有文件 {path}，它可能已经被删除。")
 
@@ -264,6 +267,11 @@ class Desk:
             if id in source.articles:
                 return source.path, len(source.articles)
         raise InputError("这篇文章已经不在了，可能刚被删除。")
+
+    def file_at(self, path: str) -> tuple[str, int]:
+        """The same for the path of a failure, which may be that of a part of a file."""
+        source = self._source(path)
+        return source.path, len(source.articles)
 
     def remove(self, path: str) -> None:
         """Take a file and all its articles away; they answer no more. Raises ``AskaiError``."""

@@ -210,12 +210,12 @@ class Handlers:
         return self.tick(seen, turns, wanted)
 
     def remove(self, seen: Mark, turns: list[Turn], wanted: str | None, event: gr.EventData) -> Shown:
-        """Delete an article, or a file with all that is in it; where it holds others too, ask first."""
+        """Delete the file of an article or of a failure; where other articles would go with it, ask first."""
+        path, failed, id = (from_token(event._data.get(key)) for key in ("whole", "file", "article"))
         try:
-            path = from_token(event._data.get("file"))
             if not path:
-                path, articles = self._desk.file_of(from_token(event._data.get("article")))
-                if articles > 1:
+                path, articles = self._desk.file_at(failed) if failed else self._desk.file_of(id)
+                if articles > (0 if failed else 1):
                     return _NOTHING._replace(removed=panels.render_shared(path, articles, self._desk.removal))
             self._desk.remove(path)
         except AskaiError as error:

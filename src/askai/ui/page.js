@@ -70,7 +70,7 @@
   // The list may be drawn anew between the presses, so what is armed is known by its key.
   const ARMED_MS = 6000;
   let armed = null;
-  const keyOf = ({ dataset }) => JSON.stringify([dataset.article, dataset.file]);
+  const keyOf = ({ dataset }) => JSON.stringify([dataset.article, dataset.file, dataset.whole]);
   const isArmed = (button) => armed !== null && armed.key === keyOf(button);
   const label = (button, on) => {
     button.classList.toggle("armed", on);

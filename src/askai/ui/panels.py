@@ -129,7 +129,7 @@ def render_articles(articles: Sequence[ArticleSummary], wanted: str = "") -> str
 
 
 def _remover(kind: str, key: str, name: str, label: str = "删除") -> str:
-    """A button that deletes an article or a file, as ``kind`` says, when it is pressed again."""
+    """A button that deletes an article, a failed file or a whole file, as ``kind`` says, when pressed again."""
     return (
         f'<button type="button" class="remove" data-do="remove" data-{kind}="{token(key)}"'
         f' data-sure="确认{label}">'
@@ -151,11 +151,11 @@ def render_removed(removal: Removal | None, restored: str = "", wrong: str = "")
 
 
 def render_shared(path: str, articles: int, removal: Removal | None) -> str:
-    """A question before a file goes that holds more than the article that was to be deleted."""
-    remover = _remover("file", path, path, "删除整个文件")
+    """A question before a file goes that holds more than what was to be deleted."""
+    remover = _remover("whole", path, path, "删除整个文件")
     return (
-        f'<p class="wrong" role="alert">这篇文章和另外 {articles - 1:,} 篇在同一个文件 {escape(path)} 里，'
-        f"只能一起删除。</p>{remover}{render_removed(removal)}"
+        f'<p class="wrong" role="alert">文件 {escape(path)} 里共有 {articles:,} 篇文章，只能一起删除。</p>'
+        f"{remover}{render_removed(removal)}"
     )
 
 
