@@ -185,11 +185,16 @@ def test_rollback_and_verify(askai: Run, library: Path) -> None:
     assert askai("verify").returncode == 0
 
 
+def _heeds_interrupts() -> None:
+    # A shell that runs the tests in the background has its children ignore Ctrl-C.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals differ there")
 def test_watch_follows_the_folder(library: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-u", "-m", "askai", "watch"], cwd=library, env=clean_environment(),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_heeds_interrupts,
     ) as process:  # fmt: skip
         assert process.stdout is not None
         assert "正在守着" in process.stdout.readline().decode()
@@ -211,7 +216,7 @@ def test_interrupted_build_changes_nothing(library: Path) -> None:
         (library / "corpus" / f"{number}.md").write_text(f"第{number}号灯塔高{number}米。" * 20, "utf-8")
     with subprocess.Popen(
         [sys.executable, "-u", "-m", "askai", "build"], cwd=library, env=clean_environment(),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_heeds_interrupts,
     ) as process:  # fmt: skip
         assert process.stderr is not None
         line = process.stderr.readline().decode()
@@ -377,6 +382,7 @@ def test_each_answer_is_flushed_before_the_next_question(index_dir: Path, tmp_pa
 def test_interrupt_and_a_reader_that_leaves_are_quiet(index_dir: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "askai", "ask", "--batch", "-", "--index", str(index_dir)]
     options: dict[str, Any] = {"cwd": tmp_path, "env": clean_environment(), "stderr": subprocess.PIPE}
+    options["preexec_fn"] = None if os.name == "nt" else _heeds_interrupts
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, **options) as process:
         assert process.stdin is not None
         assert process.stdout is not None

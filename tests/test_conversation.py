@@ -253,3 +253,8 @@ def test_replies(n: int) -> None:
     assert "有哪些文章" in small_talk("help", summaries(n))
     assert "不客气" in small_talk("thanks", summaries(n))
     assert "再见" in small_talk("goodbye", summaries(n))
+
+
+def test_a_blank_turn_before_leaves_no_blank_reading() -> None:
+    """Found by benchmarks/fuzz.py."""
+    assert all(reading.strip() for reading in interpretations("它", [answer("\n\n")]))

@@ -254,3 +254,13 @@ def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
 def test_a_missing_root_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere"):
         load([tmp_path / "nowhere"])
+
+
+def test_a_gb18030_mark_is_no_text() -> None:
+    """Found by benchmarks/fuzz.py."""
+    assert decode("\ufeff第一篇文章讲的是大运河的历史。".encode("gb18030")) == "第一篇文章讲的是大运河的历史。"
+
+
+def test_a_heading_of_spaces_is_no_title() -> None:
+    """Found by benchmarks/fuzz.py."""
+    assert parse("#" + " " * 80 + "\n大运河很长。", id="a", path="a.md", stem="运河").title.strip()

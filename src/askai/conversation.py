@@ -138,7 +138,7 @@ def interpretations(question: str, previous: Sequence[Answer]) -> list[str]:
     something was left out, both readings are given, and the articles decide.
     """
     text = question.strip()
-    asked = [a for a in previous if kind_of(a.question)[0] == "question"]
+    asked = [a for a in previous if a.understood_as.strip() and kind_of(a.question)[0] == "question"]
     if not asked:
         return [text]
     last = asked[-1]

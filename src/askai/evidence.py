@@ -78,7 +78,7 @@ def wanted(question: str, idf: Callable[[Sequence[str]], list[float]]) -> Wanted
     )
     # Whole: GPT-5 is not held by GPT-5.2, nor 12 by 2012.
     names = tuple(
-        re.compile(rf"(?<![a-z0-9]){_loosely(name)}(?![a-z0-9]|[-.]\d)")
+        re.compile(rf"(?<![a-z0-9]){_loosely(name)}(?![a-z0-9]|[-.][0-9])")
         for name in dict.fromkeys(_NAME.findall(asked))
     )
     kind = _IS_TIME if _TIME.search(question) else _IS_NUMBER if _NUMBER.search(question) else None

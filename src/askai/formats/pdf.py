@@ -124,7 +124,11 @@ def _marked(lines: list[str], titles: dict[str, int]) -> list[str]:
 
 
 def _meta(document: Any) -> dict[str, str | None]:
-    found = document.get_metadata_dict()
+    try:
+        found = document.get_metadata_dict()
+    except UnicodeDecodeError:
+        # Half of a character in a property; the pages are read all the same.
+        return {}
     stamp = re.match(r"D:(\d{4})(\d\d)(\d\d)", found.get("CreationDate") or "")
     return {
         "title": plain_han(found.get("Title") or ""),

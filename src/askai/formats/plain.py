@@ -79,7 +79,7 @@ def decode(data: bytes) -> str:
     best = likeliest(data)
     if not best or plausible(best) < 0.08:
         raise ArticleError("不是文本文件，或编码无法识别。请另存为 UTF-8 编码的文本后再试。")
-    return best
+    return best.lstrip("\ufeff")
 
 
 def _clean(text: str) -> str:
@@ -120,7 +120,7 @@ def title_of(text: str, meta: Mapping[str, str], stem: str) -> str:
     if meta.get("title"):
         return meta["title"]
     heading = _FIRST_HEADING.search(text[:5000])
-    if heading:
+    if heading and heading.group(1).strip():
         return heading.group(1)
     first = text.strip().split("\n", 1)[0].strip()
     if 2 <= len(first) <= 40 and not re.search(r"[。！？；，,.!?;]", first):

@@ -133,7 +133,10 @@ def read_xlsx(data: bytes, source: Source) -> Contents:
             if lines:
                 parts.append(f"# {one_line(sheet.title)}\n\n{lines}" if len(book.sheetnames) > 1 else lines)
         found = book.properties
-    except (*BROKEN, InvalidFileException, TypeError, AttributeError, LookupError, SyntaxError, RuntimeError) as error:
+    except (
+        *BROKEN, InvalidFileException, TypeError, AttributeError, LookupError, ArithmeticError, SyntaxError,
+        RuntimeError,
+    ) as error:
         raise broken("表格") from error
     meta = {
         "title": found.title or source.stem,
