@@ -68,29 +68,32 @@ def reply_of(conversation: str) -> Reply:
 class Tab:
     """One open page: a session of its own, events as the page's script sends them."""
 
-    def __init__(self, port: int, events: dict[str, int]) -> None:
+    def __init__(self, port: int, events: dict[str, tuple[int, int]]) -> None:
         self._port, self._events = port, events
         self._session = secrets.token_hex(6)
 
     def open(self) -> None:
         """Load the page and let it fill in the list of articles. Raises ``PageError``."""
         request(self._port, "GET", "/")
-        self._run("tick", [None, ""])
+        self._run("tick", [])
 
     def ask(self, question: str) -> Reply:
         """Ask; returns when the answer is there. Raises ``PageError``."""
-        return reply_of(self._run("ask", [question, None])[0])
+        return reply_of(self._run("ask", [question, None, "均衡"])[0])
 
     def after_asking(self) -> None:
         """What the page does behind each answer: ask whether another generation serves."""
-        self._run("refresh", [None, ""])
+        self._run("tick", [])
 
     def rebuild(self) -> str:
         """Press 重建索引; returns the report as HTML. Raises ``PageError``."""
-        return str(self._run("rebuild", [None, ""])[0])
+        return str(self._run("rebuild", [])[0])
 
     def _run(self, event: str, data: list[Any]) -> list[Any]:
-        body = {"data": data, "event_data": None, "fn_index": self._events[event], "session_hash": self._session,
+        number, inputs = self._events[event]
+        # What is kept on the server is sent as nothing, as the page does.
+        data = [*data, *[None] * (inputs - len(data))]
+        body = {"data": data, "event_data": None, "fn_index": number, "session_hash": self._session,
                 "trigger_id": None}  # fmt: skip
         joined = json.loads(request(self._port, "POST", "/gradio_api/queue/join?", body))
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE_S)
@@ -131,10 +134,10 @@ def request(port: int, method: str, path: str, body: object = None) -> bytes:
     return found
 
 
-def events_of(port: int) -> dict[str, int]:
-    """Numbers of the page's events by the name of what handles them."""
+def events_of(port: int) -> dict[str, tuple[int, int]]:
+    """Number and count of inputs of the page's events, by the name of what handles them."""
     config = json.loads(request(port, "GET", "/config"))
-    return {d["api_name"]: d["id"] for d in config["dependencies"] if d["api_name"]}
+    return {d["api_name"]: (d["id"], len(d["inputs"])) for d in config["dependencies"] if d["api_name"]}
 
 
 @dataclass(frozen=True, slots=True)
