@@ -9,10 +9,12 @@ AUTH ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# Pinned versions; the source itself is linked, so that a change needs no second installation.
-INSTALL := $(PIP) install --quiet -c constraints.txt
+# Pinned versions, each file checked by its hash; then the source itself, linked, so that a change needs no
+# second installation. The second step finds everything there, but for CUDA's libraries where torch wants them.
+LOCKED := $(PIP) install --quiet --require-hashes --no-deps -r
+SOURCE := $(PIP) install --quiet -e
 
-.PHONY: chat test lint clean help
+.PHONY: chat test lint lock clean help
 .DEFAULT_GOAL := help
 
 help:
@@ -25,14 +27,16 @@ $(VENV)/.made:
 	  { echo "无法建立虚拟环境。Debian/Ubuntu 请先运行：apt-get install python3-venv" >&2; exit 1; }
 	@touch $@
 
-$(VENV)/.installed: pyproject.toml constraints.txt $(VENV)/.made
+$(VENV)/.installed: pyproject.toml requirements.lock $(VENV)/.made
 	@echo "安装依赖（第一次约需一两分钟）……"
-	@$(INSTALL) -e .
+	@$(LOCKED) requirements.lock
+	@$(SOURCE) .
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@echo "安装测试工具……"
-	@$(INSTALL) -e '.[dev]'
+	@$(LOCKED) requirements-dev.lock
+	@$(SOURCE) '.[dev]'
 	@touch $@
 
 index/CURRENT: | $(VENV)/.installed
@@ -50,6 +54,17 @@ test: $(VENV)/.installed-dev
 lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+
+# The CPU build of torch 2.13.0 (Linux, CPython 3.11), which PyPI does not hold.
+TORCH_CPU := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
+LOCK := UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile pyproject.toml --quiet --universal \
+  --python-version 3.11 --generate-hashes --no-annotate
+
+# Keeps the versions that stand there; `make lock LOCKFLAGS=--upgrade` takes the newest. Needs uv.
+lock:
+	$(LOCK) $(LOCKFLAGS) -o requirements.lock
+	$(LOCK) --extra dev -c requirements.lock -o requirements-dev.lock
+	sed -i 's/^torch==2\.13\.0 .*/&\n    --hash=sha256:$(TORCH_CPU) \\/' requirements.lock requirements-dev.lock
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
