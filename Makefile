@@ -10,8 +10,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 # Pinned versions, each file checked by its hash; then the source itself, linked, so that a change needs no
-# second installation. The second step finds everything there, but for CUDA's libraries where torch wants them.
+# second installation.
 LOCKED := $(PIP) install --quiet --require-hashes --no-deps -r
+# The build without CUDA, a tenth of the size; its own index has it where pip's does not.
+TORCH := torch==2.13.0+cpu
+TORCH_CPU := $(PIP) install --quiet --no-deps --index-url https://download.pytorch.org/whl/cpu $(TORCH)
 SOURCE := $(PIP) install --quiet -e
 
 .PHONY: chat test lint lock clean help
@@ -29,7 +32,7 @@ $(VENV)/.made:
 
 $(VENV)/.installed: pyproject.toml requirements.lock $(VENV)/.made
 	@echo "安装依赖（第一次约需一两分钟）……"
-	@$(LOCKED) requirements.lock
+	@$(LOCKED) requirements.lock || { $(TORCH_CPU) && $(LOCKED) requirements.lock; }
 	@$(SOURCE) .
 	@touch $@
 
@@ -55,8 +58,8 @@ lint: $(VENV)/.installed-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
-# The CPU build of torch 2.13.0 (Linux, CPython 3.11), which PyPI does not hold.
-TORCH_CPU := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
+# Of $(TORCH) for x86-64 and CPython 3.11.
+TORCH_HASH := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
 LOCK := UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile pyproject.toml --quiet --universal \
   --python-version 3.11 --generate-hashes --no-annotate
 
@@ -64,7 +67,8 @@ LOCK := UV_CUSTOM_COMPILE_COMMAND='make lock' uv pip compile pyproject.toml --qu
 lock:
 	$(LOCK) $(LOCKFLAGS) -o requirements.lock
 	$(LOCK) --extra dev -c requirements.lock -o requirements-dev.lock
-	sed -i 's/^torch==2\.13\.0 .*/&\n    --hash=sha256:$(TORCH_CPU) \\/' requirements.lock requirements-dev.lock
+	sed -i "s/^torch==2\.13\.0 .*/$(TORCH) ; sys_platform == 'linux' \\\\\n    --hash=sha256:$(TORCH_HASH)\ntorch==2.13.0 ; sys_platform != 'linux' \\\\/" \
+	  requirements.lock requirements-dev.lock
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
