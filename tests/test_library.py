@@ -30,11 +30,7 @@ WORDS = ("灯塔", "白石", "建于", "1887年", "打印机", "售价", "699元
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Library:
-    corpus = tmp_path / "corpus"
-    corpus.mkdir()
-    for number, text in enumerate(TEXTS):
-        (corpus / f"a{number}.md").write_text(text, "utf-8")
+def library(corpus: Path, tmp_path: Path) -> Library:
     made = Library(corpus, tmp_path / "index")
     made.build()
     return made
