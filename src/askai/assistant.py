@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from askai import conversation, index as store, responder, retrieval
 from askai.encoder import MODELS
@@ -139,7 +140,7 @@ class Assistant:
         return self._state.index.generation
 
     @property
-    def manifest(self) -> dict[str, object]:
+    def manifest(self) -> dict[str, Any]:
         """How the index was made, with the failures of its build."""
         return dict(self._state.index.manifest)
 
