@@ -122,14 +122,14 @@ class Assistant:
 
         Raises ``InputError`` where nothing can be read, ``IndexBusy`` while another process writes.
         """
-        report = Library(articles[0] if articles else Path("corpus"), index, model).build(articles, progress)
+        report = Library(Path("corpus"), index, model).build(articles, progress)
         return cls.open(index), report
 
     def rebuild(self, articles: Sequence[Path], progress: Progress | None = None) -> BuildReport:
         """Bring the index up to date with these files and serve it; questions go on meanwhile."""
         if self._folder is None:
             raise InputError("这个助手没有索引文件夹，无法重建。请用 Assistant.open 打开一个索引。")
-        report = Library(articles[0] if articles else Path("corpus"), self._folder).build(articles, progress)
+        report = Library(Path("corpus"), self._folder).build(articles, progress)
         self._refresh(patience=None)
         return report
 
