@@ -12,6 +12,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from askai.assistant import Assistant
+from askai.library import Library
+from making import TEXTS
 
 ROOT = Path(__file__).parent.parent
 
@@ -95,6 +97,24 @@ def index_dir(corpus_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(scope="session")
 def assistant(index_dir: Path) -> Assistant:
     return Assistant.open(index_dir)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """A folder of three articles that tests may write to."""
+    home = tmp_path / "corpus"
+    home.mkdir()
+    for number, text in enumerate(TEXTS):
+        (home / f"a{number}.md").write_text(text, "utf-8")
+    return home
+
+
+@pytest.fixture
+def folder(corpus: Path, tmp_path: Path) -> Path:
+    """An index folder with one generation, made of ``corpus``."""
+    home = tmp_path / "索引 index"
+    Library(corpus, home).build()
+    return home
 
 
 Run = Callable[..., "subprocess.CompletedProcess[bytes]"]

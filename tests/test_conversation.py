@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, strategies as st
 
-from askai.conversation import interpretations, kind_of, resolve, small_talk, topic_of
+from askai.conversation import interpretations, kind_of, small_talk, topic_of
 from askai.types import Answer, ArticleSummary
 from making import HOSTILE_QUESTIONS, answer
 
@@ -57,6 +59,11 @@ FOLLOW_UPS = [
     (WHO, "还有谁？", "主导 Vibes 项目谁？"),
     (WHO, "那什么时候发布？", "Vibes什么时候发布？"),
 ]
+
+
+def resolve(question: str, previous: Sequence[Answer]) -> str:
+    """The likeliest interpretation."""
+    return interpretations(question, previous)[0]
 
 
 @pytest.mark.parametrize(("before", "question", "expected"), FOLLOW_UPS)

@@ -29,23 +29,6 @@ from making import TEXTS, assert_same, index_of
 POSIX = os.name == "posix"
 
 
-@pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    home = tmp_path / "corpus"
-    home.mkdir()
-    for number, text in enumerate(TEXTS):
-        (home / f"a{number}.md").write_text(text, "utf-8")
-    return home
-
-
-@pytest.fixture
-def folder(corpus: Path, tmp_path: Path) -> Path:
-    """An index folder with one generation."""
-    home = tmp_path / "索引 index"
-    Library(corpus, home).build()
-    return home
-
-
 # --- writes that fail -------------------------------------------------------------------------------
 
 

@@ -44,23 +44,6 @@ def built() -> Index:
     return index_of(articles(*TEXTS))
 
 
-@pytest.fixture
-def corpus(tmp_path: Path) -> Path:
-    home = tmp_path / "corpus"
-    home.mkdir()
-    for number, text in enumerate(TEXTS):
-        (home / f"a{number}.md").write_text(text, "utf-8")
-    return home
-
-
-@pytest.fixture
-def folder(corpus: Path, tmp_path: Path) -> Path:
-    """An index folder with one generation."""
-    home = tmp_path / "索引 index"
-    Library(corpus, home).build()
-    return home
-
-
 # --- round trip -------------------------------------------------------------------------------------
 
 

@@ -30,11 +30,7 @@ WORDS = ("灯塔", "白石", "建于", "1887年", "打印机", "售价", "699元
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Library:
-    corpus = tmp_path / "corpus"
-    corpus.mkdir()
-    for number, text in enumerate(TEXTS):
-        (corpus / f"a{number}.md").write_text(text, "utf-8")
+def library(corpus: Path, tmp_path: Path) -> Library:
     made = Library(corpus, tmp_path / "index")
     made.build()
     return made
@@ -164,14 +160,14 @@ def test_a_file_of_several_articles(library: Library, monkeypatch: pytest.Monkey
     from askai.formats.contents import Contents
     from askai.types import Failure
 
-    def by_line(path: Path, id: str) -> Contents:
-        lines = path.read_text("utf-8").splitlines()
+    def by_line(data: bytes, id: str, path: str) -> Contents:
+        lines = data.decode("utf-8").splitlines()
         return Contents(
-            tuple(parse(line, id=f"{id}#{n}", path=f"{path}#{n}", stem=path.stem) for n, line in enumerate(lines)),
+            tuple(parse(line, id=f"{id}#{n}", path=f"{path}#{n}", stem=id) for n, line in enumerate(lines)),
             (Failure(f"{path}#9", "有一部分读不了。"),),
         )
 
-    monkeypatch.setattr(updating, "read_file", by_line)
+    monkeypatch.setattr(updating, "read_data", by_line)
     many = library.corpus / "many.txt"
     many.write_text("第一座灯塔。\n第二座灯塔。\n第三座灯塔。", "utf-8")
     assert library.build().added == ("many#0", "many#1", "many#2")

@@ -13,6 +13,7 @@ from hypothesis import given, strategies as st
 
 from askai import corpus as reading
 from askai.errors import ArticleError, Cancelled, InputError
+from askai.intake import NAME_BYTES, safe_name
 from askai.ui import uploads
 from askai.ui.guard import is_loopback
 from askai.ui.page import launch, local_only
@@ -21,9 +22,9 @@ from making_files import MADE, pdf_file
 
 @given(st.text(max_size=300), st.sampled_from([".txt", ".md", ".MD"]))
 def test_any_name_becomes_one_that_every_system_takes(stem: str, suffix: str) -> None:
-    name = uploads.safe_name(stem + suffix)
+    name = safe_name(stem + suffix)
     assert Path(name).name == name
-    assert len(name.encode()) <= uploads.NAME_BYTES - 6
+    assert len(name.encode()) <= NAME_BYTES - 6
     assert not set(name) & set('<>:"|?*\\/\0\n')
     assert not name.startswith(".")
     assert Path(name).suffix in reading.SUFFIXES
@@ -48,13 +49,13 @@ def test_any_name_becomes_one_that_every_system_takes(stem: str, suffix: str) ->
     ],
 )
 def test_names(sent: str, kept: str) -> None:
-    assert uploads.safe_name(sent) == kept
+    assert safe_name(sent) == kept
 
 
 @pytest.mark.parametrize("name", ["a.exe", "a.doc", "noext", "..", "", "a.md/"])
 def test_other_kinds_are_refused_by_name(name: str) -> None:
     with pytest.raises(ArticleError, match="格式不支持"):
-        uploads.safe_name(name)
+        safe_name(name)
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

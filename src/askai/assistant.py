@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from askai import conversation, index as store, responder, retrieval
 from askai.encoder import MODELS
@@ -121,14 +122,14 @@ class Assistant:
 
         Raises ``InputError`` where nothing can be read, ``IndexBusy`` while another process writes.
         """
-        report = Library(articles[0] if articles else Path("corpus"), index, model).build(articles, progress)
+        report = Library(Path("corpus"), index, model).build(articles, progress)
         return cls.open(index), report
 
     def rebuild(self, articles: Sequence[Path], progress: Progress | None = None) -> BuildReport:
         """Bring the index up to date with these files and serve it; questions go on meanwhile."""
         if self._folder is None:
             raise InputError("这个助手没有索引文件夹，无法重建。请用 Assistant.open 打开一个索引。")
-        report = Library(articles[0] if articles else Path("corpus"), self._folder).build(articles, progress)
+        report = Library(Path("corpus"), self._folder).build(articles, progress)
         self._refresh(patience=None)
         return report
 
@@ -139,7 +140,7 @@ class Assistant:
         return self._state.index.generation
 
     @property
-    def manifest(self) -> dict[str, object]:
+    def manifest(self) -> dict[str, Any]:
         """How the index was made, with the failures of its build."""
         return dict(self._state.index.manifest)
 

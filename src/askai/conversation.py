@@ -126,11 +126,6 @@ def _without_connective(text: str) -> str:
     return text[match.end() :] if match and whole else text
 
 
-def resolve(question: str, previous: Sequence[Answer]) -> str:
-    """The likeliest of ``interpretations``."""
-    return interpretations(question, previous)[0]
-
-
 def interpretations(question: str, previous: Sequence[Answer]) -> list[str]:
     """What a question may mean after the turns before, likeliest first, one to three of them.
 
@@ -138,10 +133,10 @@ def interpretations(question: str, previous: Sequence[Answer]) -> list[str]:
     something was left out, both readings are given, and the articles decide.
     """
     text = question.strip()
-    asked = [a for a in previous if a.understood_as.strip() and kind_of(a.question)[0] == "question"]
-    if not asked:
+    asked = (a for a in reversed(previous) if a.understood_as.strip() and kind_of(a.question)[0] == "question")
+    last = next(asked, None)
+    if last is None:
         return [text]
-    last = asked[-1]
     topic = topic_of(last.understood_as)
     bare = _without_connective(text)
     about, pronoun = _WHAT_ABOUT.fullmatch(fold(bare)), _pronoun(bare)

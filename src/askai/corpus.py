@@ -20,7 +20,6 @@ from askai.formats.kinds import (
     SHOWN,
     SUFFIXES,
     UNSUPPORTED,
-    Kind,
     checked,
     kind_of,
     too_big,
@@ -29,7 +28,7 @@ from askai.formats.plain import decode, parse
 from askai.types import Article, Failure
 
 __all__ = [
-    "BY_SUFFIX", "LARGEST", "MAX_BYTES", "SHOWN", "SUFFIXES", "UNSUPPORTED", "decode", "find_files", "kind_of",
+    "BY_SUFFIX", "LARGEST", "MAX_BYTES", "SHOWN", "SUFFIXES", "UNSUPPORTED", "bytes_of", "decode", "find_files",
     "load", "parse", "read_articles", "read_data", "read_file", "readable", "unique",
 ]
 
@@ -39,17 +38,18 @@ MAX_BYTES = PLAIN.limit
 _PART = re.compile(r"(.*?)(#\d+)?", re.DOTALL)
 
 
-def _bytes_of(path: Path, kind: Kind) -> bytes:
-    """A file's bytes. Never waits: a pipe or a device is refused, not read."""
+def bytes_of(path: Path) -> bytes:
+    """A file's bytes. Never waits: a pipe or a device is refused, not read. Raises ``ArticleError``."""
+    limit = kind_of(path.name).limit
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(handle, "rb") as file:
             found = os.fstat(handle)
             if not stat.S_ISREG(found.st_mode):
                 raise ArticleError("不是普通文件（而是文件夹、管道或设备），没有读。请放入文件本身。")
-            if found.st_size > kind.limit:
-                raise too_big(found.st_size, kind.limit)
-            return file.read(kind.limit + 1)
+            if found.st_size > limit:
+                raise too_big(found.st_size, limit)
+            return file.read(limit + 1)
     except OSError as error:
         raise ArticleError(f"无法读取（{error.strerror}）。请检查文件是否存在、是否有权限。") from error
 
@@ -78,7 +78,7 @@ def read_file(path: Path, id: str) -> Contents:
     One article has the ``id``; the several of a list have ``id#3``, those of an archive
     ``id/name``. Raises ``ArticleError`` with the reason in Chinese.
     """
-    return read_data(_bytes_of(path, kind_of(path.name)), id, readable(path.as_posix()))
+    return read_data(bytes_of(path), id, readable(path.as_posix()))
 
 
 def read_articles(path: Path, id: str) -> list[Article]:

@@ -90,7 +90,7 @@ class Evaluator:
     ) -> Evaluator:
         """Index the contexts of the examples in memory."""
         encoder = load_encoder(model)
-        index = build_index(pool(examples), encoder, progress, model=model)
+        index = build_index(pool(examples), encoder, progress)
         ours = default_calibration()
         reader = RememberingReader(default_reader())
         assistant = Assistant(index, encoder, reader, replace(ours, thresholds=dict.fromkeys(ours.thresholds, 0.0)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,23 +11,12 @@ import numpy as np
 
 from askai.builder import Builder
 from askai.errors import IndexDamaged, InputError
-from askai.generations import (
-    FORMAT,
-    READ_ERRORS,
-    Use,
-    current,
-    damaged,
-    faults,
-    read_manifest,
-    segmenter,
-    uses_of,
-)
+from askai.generations import READ_ERRORS, Use, current, damaged, faults, read_manifest, uses_of
 from askai.lexical import Array, LexicalIndex, Postings
-from askai.passages import PARAMETERS
 from askai.segments import Parts, read, read_articles
 from askai.stores.faiss_store import FaissStore, SegmentedStore
 from askai.text import fold
-from askai.types import Article, ArticleSummary, Encoder, Failure, Floats, Passage, Progress
+from askai.types import Article, ArticleSummary, Encoder, Floats, Passage, Progress
 from askai.writing import SEGMENTS
 
 
@@ -126,14 +114,7 @@ def compose(
     )
 
 
-def build_index(
-    articles: Sequence[Article],
-    encoder: Encoder,
-    progress: Progress | None = None,
-    *,
-    failures: Sequence[Failure] = (),
-    model: str | None = None,
-) -> Index:
+def build_index(articles: Sequence[Article], encoder: Encoder, progress: Progress | None = None) -> Index:
     """Articles to an index in memory, which no file holds. Ids must differ."""
     kept: list[Article] = []
     builder = Builder(encoder, kept.append)
@@ -145,17 +126,10 @@ def build_index(
     if progress:
         progress("读入文章", len(articles), len(articles))
     manifest = {
-        "format": FORMAT,
-        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "model": model,
         "encoder": encoder.fingerprint,
         "dimensions": encoder.dimensions,
-        "passage_parameters": PARAMETERS,
-        "segmenter": segmenter(),
         "articles": len(articles),
         "passages": len(parts.table),
-        "reused_vectors": 0,
-        "failures": [{"path": f.path, "reason": f.reason} for f in failures],
     }
     return compose("memory", manifest, [(_segment("memory", parts, kept, encoder.dimensions), frozenset())])
 

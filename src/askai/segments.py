@@ -26,10 +26,6 @@ from askai.lexical import Array, Postings, merge as merge_postings
 from askai.types import Article, Floats
 
 _POSTINGS = tuple(field.name for field in fields(Postings))
-FILES = (
-    "articles.jsonl", "catalogue.json", "headings.json", "passages.npy", "digests.npy", "vectors.npy",
-    *(f"{name}.npy" for name in _POSTINGS),
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from askai import corpus
 from askai.errors import ArticleError, InputError
-from askai.formats.kinds import too_big
 from askai.generations import Before, Source
 from askai.text import fold
 from askai.types import Failure
@@ -88,16 +87,9 @@ def look(path: Path, key: str, name: str) -> Found | None:
     return Found(path, key, name, status.st_size, status.st_mtime_ns)
 
 
-def content(file: Found) -> str:
-    """Digest of a file's bytes. Raises ``ArticleError`` where it cannot be read or is of no kind that is."""
-    limit = corpus.kind_of(file.name).limit
-    if file.size > limit:
-        raise too_big(file.size, limit)
-    try:
-        with file.path.open("rb") as data:
-            return hashlib.file_digest(data, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    except OSError as error:
-        raise ArticleError(f"无法读取（{error.strerror}）。请检查文件是否存在、是否有权限。") from error
+def digest_of(data: bytes) -> str:
+    """Digest of a file's bytes."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def reliable_time(found: Found) -> int:
@@ -136,7 +128,7 @@ def compare(found: Iterable[Found], known: Mapping[str, Source]) -> Differences:
 
 def _same_content(file: Found, digest: str) -> bool:
     try:
-        return bool(digest) and content(file) == digest
+        return bool(digest) and digest_of(corpus.bytes_of(file.path)) == digest
     except ArticleError:
         return False
 

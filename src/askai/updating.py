@@ -12,14 +12,14 @@ from typing import Any
 
 from askai import segments
 from askai.builder import Builder, KnownVectors
-from askai.corpus import read_file, readable, unique
+from askai.corpus import bytes_of, read_data, readable, unique
 from askai.errors import ArticleError
 from askai.folding import Held, folded, live_passages, sealed
 from askai.formats.contents import Contents
 from askai.generations import FORMAT, READ_ERRORS, Before, Source, damaged, publish, segmenter
 from askai.passages import PARAMETERS
 from askai.segments import Entry, article_digest, article_line
-from askai.sources import Found, content, reliable_time
+from askai.sources import Found, digest_of, reliable_time
 from askai.types import Article, BuildReport, Encoder, Failure, Progress
 from askai.writing import SEGMENTS, failing, temporary
 
@@ -73,13 +73,7 @@ class Update:
         for number, file in enumerate(files):
             self._at = (number, len(files))
             self._say()
-            digest = ""
-            try:
-                digest = content(file)
-                found = read_file(file.path, readable(file.name))
-            except ArticleError as error:
-                found = Contents((), (Failure(readable(file.path.as_posix()), str(error)),))
-            self._replace(file, digest, found)
+            self._replace(file, *_read(file))
         if files:
             self._at = (len(files), len(files))
             self._say()
@@ -255,6 +249,17 @@ class Update:
             int(manifest["reused_vectors"]),
             round(time.perf_counter() - self._begun, 3),
         )
+
+
+def _read(file: Found) -> tuple[str, Contents]:
+    """Digest of a file's bytes, empty where there are none to be had, and what it holds."""
+    digest, path = "", readable(file.path.as_posix())
+    try:
+        data = bytes_of(file.path)
+        digest = digest_of(data)
+        return digest, read_data(data, readable(file.name), path)
+    except ArticleError as error:
+        return digest, Contents((), (Failure(path, str(error)),))
 
 
 def corpus_digest(entries: Iterable[Entry]) -> str:

@@ -11,7 +11,7 @@ from itertools import chain, count
 from pathlib import PurePosixPath
 
 from askai.errors import ArticleError
-from askai.formats.contents import Contents, Source, one_line
+from askai.formats.contents import Contents, Part, Source, one_line
 from askai.formats.kinds import ZIP, Kind, kind_of, too_big
 from askai.formats.packages import member_bytes, open_package
 from askai.formats.plain import likeliest
@@ -19,8 +19,6 @@ from askai.types import Failure
 
 ReadOne = Callable[[Kind, bytes, Source], Contents]
 """Reads one member: the kind that its suffix says, its bytes, what it is called."""
-Part = tuple[str, Callable[[], Contents]]
-"""The path of a part of a file, and what reads it."""
 
 _UNICODE_PATH = 0x7075
 _DRIVE = re.compile(r"[A-Za-z]:")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from askai.errors import ArticleError
@@ -42,6 +42,10 @@ class Contents:
 
     articles: tuple[Article, ...] = ()
     failures: tuple[Failure, ...] = ()
+
+
+Part = tuple[str, Callable[[], Contents]]
+"""The path of a part of a file, and what reads it."""
 
 
 def clean(text: str) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 from askai.errors import ArticleError
-from askai.formats.contents import Contents, Source
+from askai.formats.contents import Contents, Part, Source
 from askai.formats.kinds import BY_NAME, PLAIN, ZIP, Kind, checked
 from askai.formats.plain import decode, parse
-
-Part = tuple[str, Callable[[], Contents]]
 
 
 def _read_package(data: bytes, kind: Kind, source: Source) -> Contents:

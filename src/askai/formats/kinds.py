@@ -15,18 +15,17 @@ _PACKAGE = 100_000_000
 class Kind:
     """A kind of file: its suffixes, the first of which is its usual one, and its size in bytes at most.
 
-    ``begins`` is what every file of the kind begins with. ``plain`` kinds are read in this process.
+    ``begins`` is what every file of the kind begins with.
     """
 
     name: str
     suffixes: tuple[str, ...]
     limit: int = _TEXT
     begins: bytes = b""
-    plain: bool = False
 
 
 _ZIP = b"PK"
-PLAIN = Kind("txt", (".txt", ".md", ".markdown"), plain=True)
+PLAIN = Kind("txt", (".txt", ".md", ".markdown"))
 PDF = Kind("pdf", (".pdf",), _PACKAGE, b"%PDF-")
 ZIP = Kind("zip", (".zip",), _PACKAGE, _ZIP)
 KINDS = (

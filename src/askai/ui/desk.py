@@ -116,10 +116,8 @@ class Desk:
         job = self._work.current
         step = job.step if job else None
         if self._assistant is not None:
-            articles = self._assistant.articles()
-            return State(
-                "ready", step, articles=len(articles), passages=sum(a.passages for a in articles)
-            )
+            made = self._assistant.manifest
+            return State("ready", step, articles=made["articles"], passages=made["passages"])
         if step is not None:
             return State("building", step)
         last = self._work.last

@@ -11,10 +11,8 @@ from pathlib import Path
 
 from askai.corpus import read_data
 from askai.errors import ArticleError, Cancelled, InputError
-from askai.intake import NAME_BYTES, place, safe_name
+from askai.intake import place, safe_name
 from askai.types import Failure, Progress
-
-__all__ = ["MOST", "NAME_BYTES", "safe_name", "store", "store_files", "store_text"]
 
 MOST = 1000
 """Files of one upload."""
