@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import example, given, settings, strategies as st
 
-from askai import responder
+from askai import lists, responder
 from askai.assistant import Assistant, default_calibration
 from askai.errors import AskaiError, InputError
 from askai.evidence import wanted
@@ -30,7 +30,8 @@ from making import HOSTILE_QUESTIONS, HOSTILE_TEXTS, article, articles, assistan
 PLAIN = (1.0, 0.5, 1.0, *[0.0] * (len(SIGNALS) - 3))
 THRESHOLDS: dict[Mode, float] = {Mode.STRICT: 0.7, Mode.BALANCED: 0.5, Mode.LENIENT: 0.3}
 EVIDENCE = len(SIGNALS) + 4
-ALWAYS = Calibration(PLAIN, (9.0, *[0.0] * (EVIDENCE - 1)), THRESHOLDS)
+LISTS = (0.0,) * (len(lists.SIGNALS) + 1)
+ALWAYS = Calibration(PLAIN, (9.0, *[0.0] * (EVIDENCE - 1)), LISTS, THRESHOLDS)
 NEVER = replace(ALWAYS, confidence=(-9.0, *[0.0] * (EVIDENCE - 1)))
 ASKED = wanted("哪一年建成，有多高？", lambda found: [1.0] * len(found))
 ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=()), max_size=50)
@@ -310,7 +311,7 @@ def candidate(score: float = 1.0, name: str = "span", value: float = 1.0) -> Can
 )
 def test_confidence_is_monotone(weights: tuple[float, ...], one: float, other: float, place: int) -> None:
     """In each signal confidence rises or falls as its weight says, and it is always a probability."""
-    calibration = Calibration(PLAIN, weights, THRESHOLDS)
+    calibration = Calibration(PLAIN, weights, LISTS, THRESHOLDS)
     low, high = sorted((one, other))
     less, more = (
         confidence([candidate(name=SIGNALS[place - 1], value=value)], calibration) for value in (low, high)
@@ -326,7 +327,7 @@ def test_confidence_is_monotone(weights: tuple[float, ...], one: float, other: f
 @given(first=FINITE, second=FINITE, third=FINITE)
 def test_confidence_grows_with_the_margin(first: float, second: float, third: float) -> None:
     margin = tuple(float(place == len(SIGNALS) + 1) for place in range(EVIDENCE))
-    calibration = Calibration(PLAIN, margin, THRESHOLDS)
+    calibration = Calibration(PLAIN, margin, LISTS, THRESHOLDS)
     low, middle, high = sorted((first, second, third))
     near = confidence([candidate(high), candidate(middle)], calibration)
     far = confidence([candidate(high), candidate(low)], calibration)
@@ -340,7 +341,7 @@ def test_no_candidate_no_confidence() -> None:
 @pytest.mark.parametrize("extreme", [1e9, -1e9])
 def test_extreme_scores_stay_probabilities(extreme: float) -> None:
     sure = confidence(
-        [replace(candidate(extreme), signals=(extreme,) * len(SIGNALS))], Calibration(PLAIN, (1.0,) * EVIDENCE, THRESHOLDS)
+        [replace(candidate(extreme), signals=(extreme,) * len(SIGNALS))], Calibration(PLAIN, (1.0,) * EVIDENCE, LISTS, THRESHOLDS)
     )
     assert 0.0 <= sure <= 1.0
     chosen = article(NEWS)

@@ -28,7 +28,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "src"), str(HERE)]
 
 from askai import metrics, retrieval  # noqa: E402
-from askai.assistant import READER  # noqa: E402
+from askai.assistant import READER, default_calibration  # noqa: E402
 from askai.datasets import read_dataset  # noqa: E402
 from askai.encoder import MODELS, load_encoder  # noqa: E402
 from askai.evidence import Wanted, wanted  # noqa: E402
@@ -289,7 +289,7 @@ def main() -> None:
     half = [c for c in found if int(c.question.passage_key[0], 16) % 2]
     other = [c for c in found if not int(c.question.passage_key[0], 16) % 2]
     n = len(SIGNALS)
-    start = Calibration((1.0, 0.5, 9.0, *[0.0] * (n - 3)), (0.0,) * (n + 4), {Mode.BALANCED: 0.5})
+    start = Calibration((1.0, 0.5, 9.0, *[0.0] * (n - 3)), (0.0,) * (n + 4), default_calibration().lists, {Mode.BALANCED: 0.5})
     others = encyclopaedic(options.shared, reader)
     even, odd = ([c for c in others if int(c.question.passage_key) % 2 == part] for part in (0, 1))
     answerable = [c for c in [*half, *even] if c.question.answer]
@@ -305,6 +305,7 @@ def main() -> None:
     out = {
         "ranking": [round(w, 4) for w in calibration.ranking],
         "confidence": [round(w, 4) for w in calibration.confidence],
+        "lists": list(calibration.lists),
         "thresholds": dict(calibration.thresholds),
     }
     print(json.dumps(out, ensure_ascii=False))

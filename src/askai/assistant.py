@@ -12,10 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from askai import conversation, index as store, responder, retrieval
+from askai import conversation, index as store, lists, responder, retrieval
 from askai.encoder import MODELS
 from askai.errors import IndexMismatch, InputError, ModelError, UnusableIndex
-from askai.evidence import wanted
+from askai.evidence import may_want_list, wanted
 from askai.generations import current
 from askai.index import Index, find_article, summaries
 from askai.library import Library, encoder_of
@@ -60,6 +60,7 @@ def default_calibration() -> Calibration:
         return Calibration(
             tuple(loaded["ranking"]),
             tuple(loaded["confidence"]),
+            tuple(loaded["lists"]),
             {Mode(name): value for name, value in loaded["thresholds"].items()},
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -212,6 +213,15 @@ class Assistant:
         sure = responder.confidence(ranked, self._calibration)
         answered = sure >= self._calibration.thresholds[mode] and bool(ranked)
         citations = responder.citations_of(ranked, articles, k, answered=answered)
+        opening = ranked[0] if ranked and lists.announces(ranked[0], articles) else None
+        if opening or may_want_list(understood):
+            near = hits[: retrieval.EXAMINED]
+            found = lists.find(understood, asked, near, ranked, articles, state.encoder)
+            likely, listed = lists.best(found, self._calibration.lists, opening, sure)
+            if listed and likely >= max(sure, self._calibration.thresholds[mode]):
+                article, listing = articles[listed.article_id], listed.listing
+                citations = lists.citations_with(article, listing, likely, citations, k)
+                return Answer(question, understood, "answered", lists.names(listing), round(likely, 4), citations, 0.0)
         if answered:
             text = responder.leading_words(understood, citations)
             return Answer(question, understood, "answered", text, round(sure, 4), citations, 0.0)

@@ -21,6 +21,18 @@ _TIME = re.compile(r"什么时候|什么时间|何时|哪一?[年天月日]|[几
 _NUMBER = re.compile(r"多少|几[个次人天种位家台倍岁度分斤克米层页项条款块元]|多[大高远长久重快厚深宽]|百分之几|比例|第几")
 _IS_NUMBER = re.compile(r"[0-9零〇一二三四五六七八九十百千万亿两半]")
 _IS_TIME = re.compile(r"[0-9零〇一二三四五六七八九十][^，。]{0,4}[年月日号点世纪天周]|[年月日]|今|昨|明|前|后|春|夏|秋|冬|期|时|当")
+_LIST = re.compile(
+    r"[哪那]些|[哪那]几(?!年|天|月|号|点)|都?有谁|分别|列出|列举|(?:都有|包括|包含|分为|分成|算)(?:什么|啥|谁)|"
+    r"几(?:大)?(?:种|类|步|项|条|款|方面|阶段|部分|原因|档|级|样)|几个?(?:步骤|阶段|方面|原因|部分|类型|条件|要求|环节)|"
+    r"步骤|流程|要点|事项|讲究|规则|规矩|手续|(?:注意|准备|检查|带|忌口|避免)(?:一下|点|些)?(?:什么|啥)|"
+    r"有(?:什么|啥)(?:好处|坏处|优点|缺点|优势|区别|要求|条件|原因|办法|方法|规定|讲究|症状|功能|用处|影响|类型|种类|项目|活动|好玩|选择)"
+)
+# May be answered by a list, by one sentence as well.
+_MAYBE_LIST = re.compile(
+    r"[都些点].{0,2}(?:什么|啥)|怎么(?!样|说|回事)|咋(?!样|说|回事)|如何|各.{0,3}(?:什么|啥|几|多少|怎|谁|会|管|是)|"
+    r"什么原因|为什么|为啥|(?:什么|啥)样?的?(?:人|情形|情况|材料|时候|毛病|法子|办法)|得(?:先)?(?:干|买|做)(?:什么|啥)|"
+    r"(?:干|卖|管|少掉|得到|拿)(?:什么|啥)|是(?:什么|啥)意思|哪里没|强在|好在"
+)
 # Runs are taken whole: the g of 5G is no name, nor is a stop at the end part of one. A lone digit is
 # none either: the text may well write it as 三.
 _JOINED = r"(?:[-_.+#/&'][a-z0-9]++|(?<=\d)[,:](?=\d)[a-z0-9]++)"
@@ -81,7 +93,7 @@ def wanted(question: str, idf: Callable[[Sequence[str]], list[float]]) -> Wanted
         re.compile(rf"(?<![a-z0-9]){_loosely(name)}(?![a-z0-9]|[-.][0-9])")
         for name in dict.fromkeys(_NAME.findall(asked))
     )
-    kind = _IS_TIME if _TIME.search(question) else _IS_NUMBER if _NUMBER.search(question) else None
+    kind = _IS_TIME if _TIME.search(asked) else _IS_NUMBER if _NUMBER.search(asked) else None
     return Wanted(groups, sum(weights), names, kind)
 
 
@@ -103,3 +115,13 @@ def fits(asked: Wanted, answer: str) -> float:
     if asked.kind is None:
         return 0.0
     return 1.0 if asked.kind.search(answer) else -1.0
+
+
+def wants_list(question: str) -> bool:
+    """Whether a question wants several things rather than one."""
+    return _LIST.search(fold(question)) is not None
+
+
+def may_want_list(question: str) -> bool:
+    """Whether several things may be meant: how something is done is told in steps, or in one sentence."""
+    return wants_list(question) or _MAYBE_LIST.search(fold(question)) is not None

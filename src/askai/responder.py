@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from askai.errors import AskaiError
-from askai.evidence import Wanted, coverage, fits
+from askai.evidence import Wanted, coverage, fits, wants_list
 from askai.text import fold, sentences
 from askai.types import Article, Citation, Hit, Mode, Reading, Span
 
@@ -19,8 +19,6 @@ _MARKER = re.compile(r"[\s>]*(?:[-*+•·][ \t]+|\d{1,3}[.)、][ \t]*)?")
 _QUESTION = re.compile(r"[?？][*_」』”’\"')）\s]*\Z")
 # None of 159 later excerpts so far behind the first was right (training/calibrate.py, held-apart half).
 _FAR_BEHIND = 4.0
-_LIST = re.compile(r"哪些|哪几|有谁|几种|分别|列出|都有(?:什么|谁)|包括什么|还有谁")
-
 
 SIGNALS = ("span", "answers", "retrieval", "coverage", "cosine", "sentence", "fits")
 """What a candidate is ranked by: scores of its span, of its passage's answerability and of the search;
@@ -33,11 +31,13 @@ class Calibration:
 
     ``ranking`` weighs ``SIGNALS``; ``confidence`` weighs [1, the signals of the best candidate, its
     margin to the next one, names of the question that its passage lacks, the best coverage of all].
+    ``lists`` weighs [1, ``lists.SIGNALS``]: the probability that a list is the one that was asked for.
     ``thresholds`` are the confidences under which each mode declines.
     """
 
     ranking: tuple[float, ...]
     confidence: tuple[float, ...]
+    lists: tuple[float, ...]
     thresholds: Mapping[Mode, float]
 
 
@@ -55,6 +55,11 @@ class Candidate:
     @property
     def article_id(self) -> str:
         return self.hit.passage.article_id
+
+
+def logistic(weights: Sequence[float], values: Sequence[float]) -> float:
+    """The probability that a fitted logistic regression gives."""
+    return _logistic(sum(w * x for w, x in zip(weights, values, strict=True)))
 
 
 def _logistic(logit: float) -> float:
@@ -134,8 +139,7 @@ def confidence(ranked: Sequence[Candidate], calibration: Calibration) -> float:
     """Calibrated probability that the best sentence answers; 0 where there is none."""
     if not ranked:
         return 0.0
-    evidence = evidence_of(ranked)
-    return _logistic(sum(w * x for w, x in zip(calibration.confidence, evidence, strict=True)))
+    return logistic(calibration.confidence, evidence_of(ranked))
 
 
 def _verified(article: Article, start: int, end: int) -> str:
@@ -181,7 +185,7 @@ def leading_words(question: str, citations: Sequence[Citation]) -> str:
     spans = [c.span.text for c in citations if c.span is not None]
     if not spans:
         return ""
-    if _LIST.search(question) and len(spans[0]) < 12:
+    if wants_list(question) and len(spans[0]) < 12:
         strong = [
             c.span.text
             for c in citations
