@@ -22,7 +22,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from askai.corpus import load
 from askai.datasets import read_dataset
+from askai.encoder import load_encoder
+from askai.passages import split
 
 ASKAI = [sys.executable, "-m", "askai"]
 ONE_CORE = ["taskset", "-c", "0"] if shutil.which("taskset") else []
@@ -63,6 +66,19 @@ def batch_p50(index: Path, questions: list[str], folder: Path) -> tuple[float, f
     return statistics.median(times), times[int(0.95 * len(times))]
 
 
+def passages_a_second(articles: Path) -> float:
+    """Passages that the encoder turns into vectors in a second, cutting text into units included; one process."""
+    encoder = load_encoder(None)
+    texts = [
+        f"{a.title}\n{a.text[p.start : p.end]}" for a in load([articles])[0] for p in split(a)
+    ]
+    encoder.encode_passages(texts[:64])
+    begun = time.perf_counter()
+    for i in range(0, len(texts), 256):
+        encoder.encode_passages(texts[i : i + 256])
+    return len(texts) / (time.perf_counter() - begun)
+
+
 def page_seconds(corpus: Path, index: Path) -> float:
     """From process start until the page and its configuration are served."""
     with socket.socket() as probe:
@@ -100,6 +116,7 @@ def main() -> None:
         questions = write_pool(options.datasets, articles)
         build = timed([*ASKAI, "build", str(articles), "--index", str(index)])
         print(f"build of {len(list(articles.iterdir()))} articles: {build:.1f} s", flush=True)
+        print(f"encoding, one process: {passages_a_second(articles):.0f} passages a second", flush=True)
         p50, p95 = batch_p50(index, questions[: options.questions], folder)
         print(f"ask in a batch, one core: p50 {p50:.1f} ms, p95 {p95:.1f} ms", flush=True)
         subprocess.run([*ASKAI, "build", str(options.corpus), "--index", str(small)], check=True, stdout=subprocess.DEVNULL)

@@ -150,8 +150,11 @@ def ranked_of(case: Case, calibration: Calibration) -> list[Candidate]:
     return candidates(case.readings, case.articles, case.asked, calibration)
 
 
-def fit_ranking(found: Sequence[Case], start: Calibration) -> Calibration:
-    """Weights of the signals: logistic regression over differences of right and wrong candidates."""
+def fit_ranking(found: Sequence[Case], start: Calibration, without: int | None = None) -> Calibration:
+    """Weights of the signals: logistic regression over differences of right and wrong candidates.
+
+    ``without`` numbers a signal that gets no weight.
+    """
     rows: list[NDArray[np.float64]] = []
     for case in found:
         ranked = ranked_of(case, start)
@@ -159,6 +162,8 @@ def fit_ranking(found: Sequence[Case], start: Calibration) -> Calibration:
         bad = [np.array(c.signals) for c in ranked if not right(case, c)][:8]
         rows += [g - b for g in good[:1] for b in bad]
     x = np.array(rows)
+    if without is not None:
+        x[:, without] = 0.0
     model = LogisticRegression(C=0.5, fit_intercept=False, max_iter=2000)
     model.fit(np.concatenate([x, -x]), np.array([1] * len(x) + [0] * len(x)))
     return replace(start, ranking=tuple(float(w) for w in model.coef_[0]))
