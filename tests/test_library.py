@@ -291,6 +291,52 @@ def test_removal_killed_half_way_is_mended(library: Library, last: bool) -> None
     assert library.undo().added == tuple(chosen)
 
 
+def test_a_removal_that_fails_loses_nothing(library: Library) -> None:
+    """Its folder is pruned meanwhile, or its name taken: the file comes back, or stays in the trash."""
+    from askai import trash
+
+    corpus = library.corpus
+
+    def fails(names: list[str], meanwhile: Callable[[], object]) -> None:
+        with trash.thrown(corpus, [(name, {}) for name in names], lambda: False):
+            meanwhile()
+            raise OSError("disk full")
+
+    (corpus / "sub").mkdir()
+    (corpus / "sub" / "b.md").write_text("深一层。", "utf-8")
+    with pytest.raises(OSError, match="full"):
+        fails(["sub/b.md"], (corpus / "sub").rmdir)
+    assert (corpus / "sub" / "b.md").read_text("utf-8") == "深一层。"
+    assert not (corpus / ".trash").exists()
+    with pytest.raises(OSError, match="full"):
+        fails(["a0.md", "a1.md"], lambda: (corpus / "a0.md").write_text("刚写的文章。", "utf-8"))
+    assert (corpus / "a0.md").read_text("utf-8") == "刚写的文章。"
+    assert (corpus / "a1.md").read_text("utf-8") == TEXTS[1]
+    library.undo()
+    assert (corpus / "a0-2.md").read_text("utf-8") == TEXTS[0]
+
+
+def test_ctrl_c_right_after_a_move_loses_nothing(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = Path.rename
+
+    def interrupted(self: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "rename", rename)
+        rename(self, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        library.remove(["a1", "a2"])
+    assert sorted(p.name for p in library.corpus.iterdir()) == ["a0.md", "a1.md", "a2.md"]
+    library.remove(["a1"])
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        library.undo()
+    assert not (library.corpus / "a1.md").exists()
+    assert library.undo().added == ("a1",)
+    assert library.status().new == library.status().gone == ()
+
+
 def test_copies_of_an_addition_that_was_killed_are_taken_in_by_the_next_build(library: Library) -> None:
     (library.corpus / "copied.md").write_text("复制到一半的文章。", "utf-8")
     (library.corpus / ".incoming-1-abc").write_text("半篇", "utf-8")

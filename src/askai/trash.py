@@ -33,7 +33,8 @@ def thrown(corpus: Path, places: Sequence[tuple[str, Mapping[str, str]]], done: 
     """Files (place below the corpus, ``Source.names``) in a new folder of the trash.
 
     The note is on disk before the first file moves: a removal that is killed can still be undone.
-    Where an error comes before it is ``done``, the files are put back. Raises ``OSError``.
+    Where an error comes before it is ``done``, the files are put back; one that cannot be stays in the
+    trash. Raises ``OSError``.
     """
     home = corpus / FOLDER / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S-%f")
     moved = [Moved(place, f"{n}{Path(place).suffix}", ids) for n, (place, ids) in enumerate(places)]
@@ -52,19 +53,23 @@ def thrown(corpus: Path, places: Sequence[tuple[str, Mapping[str, str]]], done: 
     except BaseException:
         if not done():
             _reverse(moves)
-            forget(home)
+            if not any(os.path.lexists(target) for _, target in moves):
+                forget(home)
         raise
 
 
 def _move(source: Path, target: Path, moves: list[tuple[Path, Path]]) -> None:
+    moves.append((source, target))  # first: Ctrl-C may come right after the move
     source.rename(target)
-    moves.append((source, target))
 
 
 def _reverse(moves: Sequence[tuple[Path, Path]]) -> None:
+    """Move back what was moved, over nothing that has taken its place."""
     for source, target in reversed(moves):
         with suppress(OSError):
-            target.rename(source)
+            if os.path.lexists(target) and not os.path.lexists(source):
+                source.parent.mkdir(parents=True, exist_ok=True)
+                target.rename(source)
 
 
 def _notes(corpus: Path) -> Iterator[tuple[Path, list[Moved]]]:
