@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -17,6 +18,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from askai.assistant import Assistant
+from askai.corpus import MAX_BYTES
 from askai.errors import IndexMissing, InputError, ModelError
 from askai.generations import current, uses_of
 from askai.index import load
@@ -84,6 +86,43 @@ def test_add_a_folder_with_a_bad_file(library: Library) -> None:
     assert not (library.corpus / "brought" / "bad.md").exists(), "what cannot be read is not taken in"
     assert library.status().failed == ()
     assert library.verify() == []
+
+
+def test_add_of_a_file_that_cannot_be_read_takes_the_others(
+    library: Library, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    good, bad, big = brought(library, "good.md", "好文章。"), brought(library, "bad.md", "x"), brought(library, "big.md", "")
+    os.truncate(big, MAX_BYTES + 1)
+    reading = os.open
+
+    def refusing(path: Any, *args: Any, **kwargs: Any) -> int:
+        if path == bad:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return reading(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", refusing)
+    report = library.add([bad, big, good])
+    assert report.added == ("good",)
+    assert [(Path(f.path), f.reason[:4]) for f in report.failures] == [(bad, "无法读取"), (big, "文件有 ")]
+    with pytest.raises(InputError, match=r"没有可以加入的文章（.*bad\.md：无法读取（Permission denied）"):
+        library.add([bad])
+    assert sorted(p.name for p in library.corpus.iterdir()) == ["a0.md", "a1.md", "a2.md", "good.md"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file whose reading fails")
+def test_add_of_a_file_whose_reading_fails_takes_the_others(library: Library) -> None:
+    bad = brought(library, "good.md", "好文章。").with_name("bad.txt")
+    bad.symlink_to("/proc/self/mem")
+    report = library.add([bad, bad.with_name("good.md")])
+    assert report.added == ("good",)
+    assert [Path(f.path) for f in report.failures] == [bad]
+    assert sorted(p.name for p in library.corpus.iterdir()) == ["a0.md", "a1.md", "a2.md", "good.md"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such name there")
+def test_add_makes_a_name_safe_before_it_says_the_kind(library: Library) -> None:
+    assert library.add([brought(library, "空格.md ", "名字末尾有空格。")]).added == ("空格",)
+    assert (library.corpus / "空格.md").exists()
 
 
 def test_add_of_nothing_readable_leaves_all_as_it_was(library: Library) -> None:

@@ -38,9 +38,12 @@ MAX_BYTES = PLAIN.limit
 _PART = re.compile(r"(.*?)(#\d+)?", re.DOTALL)
 
 
-def bytes_of(path: Path) -> bytes:
-    """A file's bytes. Never waits: a pipe or a device is refused, not read. Raises ``ArticleError``."""
-    limit = kind_of(path.name).limit
+def bytes_of(path: Path, name: str = "") -> bytes:
+    """A file's bytes, as many as its kind may have by ``name`` (its own where none is given).
+
+    Never waits: a pipe or a device is refused, not read. Raises ``ArticleError``.
+    """
+    limit = kind_of(name or path.name).limit
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(handle, "rb") as file:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
-import shutil
 import unicodedata
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from askai.corpus import SUFFIXES, UNSUPPORTED
 from askai.errors import ArticleError, InputError
@@ -55,26 +51,23 @@ def _whole(stem: str, room: int) -> str:
     return stem.encode("utf-8")[:room].decode("utf-8", "ignore").rstrip(" .")
 
 
-def place(folder: Path, name: str, data: bytes | Path) -> tuple[Path, bool]:
-    """Put bytes, or a copy of a file, below ``folder``: its path, and whether it is a new file.
+def place(folder: Path, name: str, data: bytes) -> tuple[Path, bool]:
+    """Put bytes as a file below ``folder``: its path, and whether it is a new file.
 
     Another file of that name is kept and a number added; one with the same content is left as it is.
     The file appears whole or not at all. Raises ``InputError`` where the folder cannot be written.
     """
-    def opened() -> BinaryIO:
-        return io.BytesIO(data) if isinstance(data, bytes) else data.open("rb")
-
     stem, suffix = Path(name).stem, Path(name).suffix
     whole: Path | None = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(1, 10_000):
             path = folder / (name if number == 1 else f"{stem}-{number}{suffix}")
-            if path.is_file() and _same(path, opened):
+            if path.is_file() and _holds(path, data):
                 return path, False
             if os.path.lexists(path):
                 continue
-            whole = whole or _written(folder, opened)
+            whole = whole or _written(folder, data)
             with suppress(FileExistsError):
                 _appear(whole, path)
                 return path, True
@@ -89,12 +82,12 @@ def place(folder: Path, name: str, data: bytes | Path) -> tuple[Path, bool]:
     raise InputError(f"同名文件太多：{name}。请改名后再试。")
 
 
-def _written(folder: Path, opened: Callable[[], BinaryIO]) -> Path:
+def _written(folder: Path, data: bytes) -> Path:
     """The content under a hidden name, which is never read as an article."""
     path = folder / f"{INCOMING}{os.getpid()}-{os.urandom(6).hex()}"
     try:
-        with opened() as source, path.open("xb") as out:
-            shutil.copyfileobj(source, out)
+        with path.open("xb") as out:
+            out.write(data)
         sync(path)
     except BaseException:
         path.unlink(missing_ok=True)
@@ -122,11 +115,8 @@ def _appear(whole: Path, path: Path) -> None:
         raise
 
 
-def _same(path: Path, opened: Callable[[], BinaryIO]) -> bool:
-    with opened() as source, path.open("rb") as there:
-        while True:
-            one, other = source.read(1 << 20), there.read(1 << 20)
-            if one != other:
-                return False
-            if not one:
-                return True
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether a file's content is this; one that cannot be read is another one."""
+    with suppress(OSError):
+        return path.stat().st_size == len(data) and path.read_bytes() == data
+    return False

@@ -173,7 +173,8 @@ class Library:
                 if root is None:
                     *folders, last = Path(name).parts
                     home = self.corpus.joinpath(*map(safe_folder, folders))
-                    copy, new = place(home, safe_name(last), source)
+                    safe = safe_name(last)
+                    copy, new = place(home, safe, reading.bytes_of(source, safe))
                     root, key = self.corpus, str(Path(real_place(home)) / copy.name)
                     undo += [copy] if new else []
                 else:
