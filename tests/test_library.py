@@ -163,6 +163,39 @@ def test_add_beside_other_folders_keeps_them(tmp_path: Path, library: Library) -
     assert other.build([notes]).removed == ("a0", "a1", "a2", "x")
 
 
+@pytest.mark.parametrize("call", ["hardlink_to", "write", "unlink"])
+@pytest.mark.parametrize("links", [True, False])
+def test_ctrl_c_right_after_a_copy_leaves_nothing(
+    library: Library, monkeypatch: pytest.MonkeyPatch, call: str, links: bool
+) -> None:
+    """After the copy is written, after it appears under its name, and after its hidden name is gone."""
+    from askai import intake
+
+    new = brought(library, "new.md", "新来的文章。")
+
+    def then_interrupted(original: Callable[..., Any]) -> Callable[..., Any]:
+        def done(*args: Any, **kwargs: Any) -> Any:
+            original(*args, **kwargs)
+            raise KeyboardInterrupt
+
+        return done
+
+    def no_links(self: Path, target: Path) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    with monkeypatch.context() as patch:
+        if not links:
+            patch.setattr(Path, "hardlink_to", no_links)
+        if call == "write":
+            patch.setattr(intake, "_write", then_interrupted(intake._write))
+        else:
+            name = call if links or call == "unlink" else "replace"
+            patch.setattr(Path, name, then_interrupted(getattr(Path, name)))
+        with pytest.raises(KeyboardInterrupt):
+            library.add([new])
+    assert sorted(p.name for p in library.corpus.iterdir()) == ["a0.md", "a1.md", "a2.md"]
+
+
 # --- ids --------------------------------------------------------------------------------------------
 
 

@@ -174,9 +174,8 @@ class Library:
                     *folders, last = Path(name).parts
                     home = self.corpus.joinpath(*map(safe_folder, folders))
                     safe = safe_name(last)
-                    copy, new = place(home, safe, reading.bytes_of(source, safe))
+                    copy = place(home, safe, reading.bytes_of(source, safe), undo)
                     root, key = self.corpus, str(Path(real_place(home)) / copy.name)
-                    undo += [copy] if new else []
                 else:
                     copy = source
             except ArticleError as error:
