@@ -196,6 +196,20 @@ def test_ctrl_c_right_after_a_copy_leaves_nothing(
     assert sorted(p.name for p in library.corpus.iterdir()) == ["a0.md", "a1.md", "a2.md"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_corpus_that_is_a_link_to_a_folder(library: Library, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(library.corpus)
+    linked = Library(link, tmp_path / "index2")
+    linked.build()
+    assert linked.add([brought(library, "new.md", "新来的文章。")]).added == ("new",)
+    assert linked.status().new == linked.status().gone == ()
+    assert linked.add([link / "a0.md"]).added == ()
+    assert linked.remove(["new", "a0"]).removed == ("a0", "new")
+    assert linked.undo().added == ("a0", "new")
+    assert Library(library.corpus, linked.index).build().generation == current(linked.index)
+
+
 # --- ids --------------------------------------------------------------------------------------------
 
 
@@ -318,8 +332,9 @@ def test_removals_are_undone_last_first(library: Library) -> None:
 def test_remove_by_title_path_and_key(library: Library) -> None:
     assert library.remove(["打印机"]).removed == ("a0",)
     assert library.remove([(library.corpus / "a1.md").as_posix()]).removed == ("a1",)
-    with pytest.raises(InputError, match="没有这篇文章"):
-        library.remove(["a2", "none"])
+    for name in ("none", "长" * 300):
+        with pytest.raises(InputError, match="没有这篇文章"):
+            library.remove(["a2", name])
     assert (library.corpus / "a2.md").exists()
     for name in ("x", "y"):
         (library.corpus / f"{name}.md").write_text("# 同题\n\n文章。", "utf-8")
@@ -765,3 +780,36 @@ def test_watching_survives_trouble(library: Library) -> None:
         stop.set()
         thread.join(20)
     assert not thread.is_alive()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_watching_through_a_link_does_not_follow_its_own_index(
+    library: Library, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import threading
+
+    (tmp_path / "link").symlink_to(library.corpus)
+    linked = Library(tmp_path / "link", tmp_path / "link" / "index")
+    building, builds, stop = Library.build, [0], threading.Event()
+    reports: list[Any] = []
+
+    def counted(self: Library, *args: Any, **kwargs: Any) -> Any:
+        builds[0] += 1
+        return building(self, *args, **kwargs)
+
+    monkeypatch.setattr(Library, "build", counted)
+    args = (linked, [linked.corpus], lambda _: None, reports.append, lambda _: None, stop)
+    watched = threading.Thread(target=watch, args=args)
+    watched.start()
+    try:
+        deadline = time.monotonic() + 30
+        while len(reports) < 2 and time.monotonic() < deadline:
+            (library.corpus / f"new-{time.monotonic_ns()}.md").write_text("新来的文章。", "utf-8")
+            time.sleep(2)
+        until_now = builds[0]
+        time.sleep(4)
+    finally:
+        stop.set()
+        watched.join(20)
+    assert len(reports) >= 2
+    assert builds[0] <= until_now + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -43,8 +44,9 @@ class Differences:
 
 
 def real_place(path: Path) -> str:
-    """Where a path really lies; a link at its end is not followed, as no link is below a folder."""
-    return str(path.parent.resolve() / path.name) if path.name else str(path.resolve())
+    """Where a path really lies; a link to a file is not followed, as none is below a folder."""
+    folder = os.path.isdir(path)  # noqa: PTH112 (Path.is_dir raises for a title that is too long for a name)
+    return str(path.resolve() if folder else path.parent.resolve() / path.name)
 
 
 def real_places(roots: Sequence[Path]) -> list[str]:

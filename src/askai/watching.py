@@ -34,7 +34,7 @@ def watch(
     ours = Path(real_place(library.index))
 
     def concerns(_: watchfiles.Change, name: str) -> bool:
-        path = Path(name)
+        path = Path(real_place(Path(name)))
         if path == ours or path.is_relative_to(ours):
             return False
         below = (path.relative_to(p) for p in map(Path, map(real_place, places)) if path.is_relative_to(p))
