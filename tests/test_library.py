@@ -210,6 +210,42 @@ def test_a_corpus_that_is_a_link_to_a_folder(library: Library, tmp_path: Path) -
     assert Library(library.corpus, linked.index).build().generation == current(linked.index)
 
 
+def test_add_of_a_folder_that_holds_the_index_leaves_that_out(library: Library) -> None:
+    brought(library, "new.md", "新来的文章。")
+    report = library.add([library.corpus.parent])
+    assert (report.added, report.failures) == ((f"{library.corpus.parent.name}/brought/new",), ())
+    assert library.status().new == ()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_what_a_build_would_not_read_where_it_lies_is_copied(library: Library) -> None:
+    """Hidden files, what is in the trash, links: the next build would drop them again."""
+    (library.corpus / ".hidden.md").write_text("隐藏的文章。", "utf-8")
+    (library.corpus / "link.md").symlink_to(brought(library, "there.md", "别处的文章。"))
+    library.remove(["a0"])
+    (thrown,) = library.corpus.glob(".trash/*/0.md")
+    report = library.add([library.corpus / ".hidden.md", library.corpus / "link.md", thrown])
+    assert report.added == ("0", "hidden", "link-2")
+    assert library.build().generation == report.generation
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_add_does_not_write_through_a_link(library: Library, tmp_path: Path) -> None:
+    """A build does not follow links below a folder, so copies behind one would be dropped again."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (library.corpus / "brought").symlink_to(outside)
+    file = brought(library, "new.md", "新来的文章。")
+    (file.parent / "sub").mkdir()
+    (file.parent / "sub" / "deep.md").write_text("深一层。", "utf-8")
+    report = library.add([file.parent, brought(library, "good.md", "好文章。")])
+    assert report.added == ("good",)
+    assert len(report.failures) == 3
+    assert all("是链接" in failure.reason for failure in report.failures)
+    assert not list(outside.iterdir())
+    assert library.build().generation == report.generation
+
+
 # --- ids --------------------------------------------------------------------------------------------
 
 

@@ -29,7 +29,7 @@ from askai.types import Article, Failure
 
 __all__ = [
     "BY_SUFFIX", "LARGEST", "MAX_BYTES", "SHOWN", "SUFFIXES", "UNSUPPORTED", "bytes_of", "decode", "find_files",
-    "load", "parse", "read_articles", "read_data", "read_file", "readable", "unique",
+    "hidden", "load", "parse", "read_articles", "read_data", "read_file", "readable", "unique",
 ]
 
 MAX_BYTES = PLAIN.limit
@@ -118,9 +118,13 @@ def find_files(roots: Sequence[Path]) -> Iterator[tuple[Path, str]]:
             continue
         for path in sorted(root.rglob("*")):
             relative = path.relative_to(root)
-            hidden = any(part.startswith(".") for part in relative.parts)
-            if not hidden and path.is_file() and not path.is_symlink():
+            if not hidden(relative) and path.is_file() and not path.is_symlink():
                 yield path, relative.as_posix()
+
+
+def hidden(relative: Path) -> bool:
+    """Whether a path below a root is one that is not read."""
+    return any(part.startswith(".") for part in relative.parts)
 
 
 def unique(id: str, taken: set[str]) -> str:

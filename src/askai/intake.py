@@ -64,7 +64,7 @@ def place(folder: Path, name: str, data: bytes, new: list[Path]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(1, 10_000):
             path = folder / (name if number == 1 else f"{stem}-{number}{suffix}")
-            if path.is_file() and _holds(path, data):
+            if path.is_file() and not path.is_symlink() and _holds(path, data):
                 return path
             if os.path.lexists(path):
                 continue

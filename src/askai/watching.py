@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
 
+from askai.corpus import hidden
 from askai.errors import AskaiError, IndexBusy
 from askai.library import Library
 from askai.sources import real_place
@@ -38,7 +39,7 @@ def watch(
         if path == ours or path.is_relative_to(ours):
             return False
         below = (path.relative_to(p) for p in map(Path, map(real_place, places)) if path.is_relative_to(p))
-        return not any(part.startswith(".") for part in next(below, path).parts)
+        return not hidden(next(below, path))
 
     begun(places)
     due = not _built(library, places, changed, trouble)
