@@ -818,6 +818,13 @@ def test_watching_survives_trouble(library: Library) -> None:
     assert not thread.is_alive()
 
 
+def test_watching_what_is_not_there_does_not_begin(library: Library) -> None:
+    told: list[Any] = []
+    with pytest.raises(InputError, match="找不到 .*nowhere"):
+        watch(library, [library.corpus, library.corpus / "nowhere"], told.append, told.append, told.append)
+    assert told == []
+
+
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
 def test_watching_through_a_link_does_not_follow_its_own_index(
     library: Library, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -28,8 +28,8 @@ from askai.formats.plain import decode, parse
 from askai.types import Article, Failure
 
 __all__ = [
-    "BY_SUFFIX", "LARGEST", "MAX_BYTES", "SHOWN", "SUFFIXES", "UNSUPPORTED", "bytes_of", "decode", "find_files",
-    "hidden", "load", "parse", "read_articles", "read_data", "read_file", "readable", "unique",
+    "BY_SUFFIX", "LARGEST", "MAX_BYTES", "SHOWN", "SUFFIXES", "UNSUPPORTED", "bytes_of", "decode", "existing",
+    "find_files", "hidden", "load", "parse", "read_articles", "read_data", "read_file", "readable", "unique",
 ]
 
 MAX_BYTES = PLAIN.limit
@@ -111,15 +111,20 @@ def find_files(roots: Sequence[Path]) -> Iterator[tuple[Path, str]]:
     Raises ``InputError`` where a root does not exist.
     """
     for root in roots:
-        if not root.exists():
-            raise InputError(f"找不到 {root}。请检查路径，或先建好文件夹并放入文章（{SHOWN}）。")
-        if root.is_file():
+        if existing(root).is_file():
             yield root, root.name
             continue
         for path in sorted(root.rglob("*")):
             relative = path.relative_to(root)
             if not hidden(relative) and path.is_file() and not path.is_symlink():
                 yield path, relative.as_posix()
+
+
+def existing(root: Path) -> Path:
+    """The root itself. Raises ``InputError`` where it is not there."""
+    if not root.exists():
+        raise InputError(f"找不到 {root}。请检查路径，或先建好文件夹并放入文章（{SHOWN}）。")
+    return root
 
 
 def hidden(relative: Path) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
 
-from askai.corpus import hidden
+from askai.corpus import existing, hidden
 from askai.errors import AskaiError, IndexBusy
 from askai.library import Library
 from askai.sources import real_place
@@ -31,7 +31,7 @@ def watch(
     """
     import watchfiles
 
-    places = library.places(roots)
+    places = [existing(place) for place in library.places(roots)]
     ours = Path(real_place(library.index))
 
     def concerns(_: watchfiles.Change, name: str) -> bool:
