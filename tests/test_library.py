@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from askai.assistant import Assistant
 from askai.corpus import MAX_BYTES
-from askai.errors import IndexMissing, InputError, ModelError
+from askai.errors import AskaiError, IndexMissing, InputError, ModelError
 from askai.generations import current, uses_of
 from askai.index import load
 from askai.library import Library
@@ -377,6 +377,31 @@ def test_remove_by_title_path_and_key(library: Library) -> None:
     library.build()
     with pytest.raises(InputError, match=r"有 2 篇文章.*编号"):
         library.remove(["同题"])
+
+
+def test_undo_where_the_folder_has_become_a_file_says_so(library: Library) -> None:
+    (library.corpus / "sub" / "deep").mkdir(parents=True)
+    (library.corpus / "sub" / "deep" / "b.md").write_text("深一层。", "utf-8")
+    library.build()
+    library.remove(["sub/deep/b"])
+    shutil.rmtree(library.corpus / "sub")
+    (library.corpus / "sub").write_text("占了位置。", "utf-8")
+    with pytest.raises(AskaiError, match=r"sub/deep/b\.md 放不回去.*sub 不是文件夹.*再撤销"):
+        library.undo()
+    (library.corpus / "sub").unlink()
+    assert library.undo().added == ("sub/deep/b",)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_that_was_built_by_name_comes_back(library: Library) -> None:
+    link = library.corpus / "link.md"
+    brought(library, "there.md", "别处的文章。")
+    link.symlink_to("../brought/there.md")
+    library.build([library.corpus, link])
+    library.remove(["link"])
+    assert not link.is_symlink()
+    assert library.undo().added == ("link",)
+    assert link.read_text("utf-8") == "别处的文章。"
 
 
 def test_what_lies_elsewhere_is_not_moved(library: Library, tmp_path: Path) -> None:
