@@ -843,6 +843,47 @@ def test_watching_survives_trouble(library: Library) -> None:
     assert not thread.is_alive()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a watched folder cannot be moved there")
+def test_watching_goes_on_where_a_folder_or_file_is_replaced(library: Library) -> None:
+    """As checkouts and synchronisation replace folders, and editors files."""
+    import threading
+
+    alone = brought(library, "alone.md", "单独的文章，初稿。")
+    reports: list[Any] = []
+    stop = threading.Event()
+    args = (library, [library.corpus, alone], lambda _: None, reports.append, lambda _: None, stop)
+    watched = threading.Thread(target=watch, args=args)
+    watched.start()
+
+    def until(told: Callable[[Any], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not any(map(told, reports)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert any(map(told, reports))
+        time.sleep(3)
+        reports.clear()
+
+    try:
+        until(lambda report: "alone" in report.added)
+        for number in range(3):
+            brought(library, "draft", f"单独的文章，第{number}稿。" * 9).replace(alone)
+            until(lambda report: "alone" in report.changed)
+        for name in ("removed", "moved"):
+            if name == "moved":
+                library.corpus.rename(library.corpus.with_name("old"))
+            else:
+                shutil.rmtree(library.corpus)
+            library.corpus.mkdir()
+            (library.corpus / f"{name}.md").write_text("换过的文件夹。", "utf-8")
+            until(lambda report, name=name: name in report.added)
+            (library.corpus / f"{name}-2.md").write_text("后来的文章。", "utf-8")
+            until(lambda report, name=name: f"{name}-2" in report.added)
+    finally:
+        stop.set()
+        watched.join(20)
+    assert not watched.is_alive()
+
+
 def test_watching_what_is_not_there_does_not_begin(library: Library) -> None:
     told: list[Any] = []
     with pytest.raises(InputError, match="找不到 .*nowhere"):
