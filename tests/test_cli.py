@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import unicodedata
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from hypothesis import given, settings, strategies as st
 
 from askai.assistant import Assistant, default_calibration, default_reader
 from askai.batches import answer_lines
-from askai.cli import run as run_words
+from askai.cli import _on_bug as on_bug, run as run_words
 from askai.console import printable
 from askai.encoder import load_encoder
 from askai.errors import InputError
@@ -268,6 +269,46 @@ def test_hostile_articles_cannot_steer_the_terminal(askai: Run, index_dir: Path)
     assert len(shown) == len(HOSTILE), "or the highlight would move"
     assert shown.count("\ufffd") == sum(map(HOSTILE.count, "\x1b\x07\u202e\u202c")) == 5
     assert "👩‍👩‍👧‍👦" in shown
+
+
+STEERING = "a\x1b[31mred\x1b]0;title\x07\u202e.txt"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such names there")
+def test_hostile_names_cannot_steer_the_terminal(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    home, index = tmp_path / STEERING[:-4], f"库{STEERING}"
+    home.mkdir()
+    (home / STEERING).touch()
+    archive = tmp_path / "corpus" / "旧报.zip"
+    archive.parent.mkdir()
+    with zipfile.ZipFile(archive, "w") as out:
+        out.writestr(STEERING, b"")
+
+    def said(*words: str, code: int = 0) -> str:
+        assert run_words(words) == code
+        out, error = capfd.readouterr()
+        assert not set(out + error) & set("\x1b\x07\u202e"), words
+        return out + error
+
+    assert "red" in said("build", home.name, code=1)
+    assert "red" in said("build", code=1)
+    (home / "good.md").write_text("好文章。", "utf-8")
+    assert "red" in said("build", home.name, "corpus", "--index", index)
+    assert "red" in said("status", "--index", index)
+    for words in ("verify", "show red", "remove red", "rollback red", "add red", "watch red", "ask --batch red"):
+        named = [STEERING if word == "red" else word for word in words.split()]
+        assert "red" in said(*named, "--index", index, code=0 if words == "verify" else 1)
+    assert "red" in said(STEERING, code=2)
+
+
+def test_a_bug_is_shown_without_what_steers_the_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    on_bug(ZeroDivisionError, ZeroDivisionError(STEERING), None)
+    error = capfd.readouterr().err
+    assert "ZeroDivisionError" in error
+    assert not set(error) & set("\x1b\x07\u202e")
 
 
 def test_output_is_utf8_whatever_the_locale(askai: Run, index_dir: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -17,7 +18,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from askai.assistant import Assistant
-from askai.errors import IndexMissing, InputError, ModelError
+from askai.corpus import MAX_BYTES
+from askai.errors import AskaiError, IndexMissing, InputError, ModelError
 from askai.generations import current, uses_of
 from askai.index import load
 from askai.library import Library
@@ -86,6 +88,43 @@ def test_add_a_folder_with_a_bad_file(library: Library) -> None:
     assert library.verify() == []
 
 
+def test_add_of_a_file_that_cannot_be_read_takes_the_others(
+    library: Library, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    good, bad, big = brought(library, "good.md", "好文章。"), brought(library, "bad.md", "x"), brought(library, "big.md", "")
+    os.truncate(big, MAX_BYTES + 1)
+    reading = os.open
+
+    def refusing(path: Any, *args: Any, **kwargs: Any) -> int:
+        if path == bad:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return reading(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", refusing)
+    report = library.add([bad, big, good])
+    assert report.added == ("good",)
+    assert [(Path(f.path), f.reason[:4]) for f in report.failures] == [(bad, "无法读取"), (big, "文件有 ")]
+    with pytest.raises(InputError, match=r"没有可以加入的文章（.*bad\.md：无法读取（Permission denied）"):
+        library.add([bad])
+    assert sorted(p.name for p in library.corpus.iterdir()) == ["a0.md", "a1.md", "a2.md", "good.md"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file whose reading fails")
+def test_add_of_a_file_whose_reading_fails_takes_the_others(library: Library) -> None:
+    bad = brought(library, "good.md", "好文章。").with_name("bad.txt")
+    bad.symlink_to("/proc/self/mem")
+    report = library.add([bad, bad.with_name("good.md")])
+    assert report.added == ("good",)
+    assert [Path(f.path) for f in report.failures] == [bad]
+    assert sorted(p.name for p in library.corpus.iterdir()) == ["a0.md", "a1.md", "a2.md", "good.md"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such name there")
+def test_add_makes_a_name_safe_before_it_says_the_kind(library: Library) -> None:
+    assert library.add([brought(library, "空格.md ", "名字末尾有空格。")]).added == ("空格",)
+    assert (library.corpus / "空格.md").exists()
+
+
 def test_add_of_nothing_readable_leaves_all_as_it_was(library: Library) -> None:
     served = current(library.index)
     with pytest.raises(InputError, match=r"空.*没有改动"):
@@ -122,6 +161,89 @@ def test_add_beside_other_folders_keeps_them(tmp_path: Path, library: Library) -
     assert other.build().removed == ()
     assert ids(other) == ["a0", "a1", "a2", "n", "x"]
     assert other.build([notes]).removed == ("a0", "a1", "a2", "x")
+
+
+@pytest.mark.parametrize("call", ["hardlink_to", "write", "unlink"])
+@pytest.mark.parametrize("links", [True, False])
+def test_ctrl_c_right_after_a_copy_leaves_nothing(
+    library: Library, monkeypatch: pytest.MonkeyPatch, call: str, links: bool
+) -> None:
+    """After the copy is written, after it appears under its name, and after its hidden name is gone."""
+    from askai import intake
+
+    new = brought(library, "new.md", "新来的文章。")
+
+    def then_interrupted(original: Callable[..., Any]) -> Callable[..., Any]:
+        def done(*args: Any, **kwargs: Any) -> Any:
+            original(*args, **kwargs)
+            raise KeyboardInterrupt
+
+        return done
+
+    def no_links(self: Path, target: Path) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    with monkeypatch.context() as patch:
+        if not links:
+            patch.setattr(Path, "hardlink_to", no_links)
+        if call == "write":
+            patch.setattr(intake, "_write", then_interrupted(intake._write))
+        else:
+            name = call if links or call == "unlink" else "replace"
+            patch.setattr(Path, name, then_interrupted(getattr(Path, name)))
+        with pytest.raises(KeyboardInterrupt):
+            library.add([new])
+    assert sorted(p.name for p in library.corpus.iterdir()) == ["a0.md", "a1.md", "a2.md"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_corpus_that_is_a_link_to_a_folder(library: Library, tmp_path: Path) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(library.corpus)
+    linked = Library(link, tmp_path / "index2")
+    linked.build()
+    assert linked.add([brought(library, "new.md", "新来的文章。")]).added == ("new",)
+    assert linked.status().new == linked.status().gone == ()
+    assert linked.add([link / "a0.md"]).added == ()
+    assert linked.remove(["new", "a0"]).removed == ("a0", "new")
+    assert linked.undo().added == ("a0", "new")
+    assert Library(library.corpus, linked.index).build().generation == current(linked.index)
+
+
+def test_add_of_a_folder_that_holds_the_index_leaves_that_out(library: Library) -> None:
+    brought(library, "new.md", "新来的文章。")
+    report = library.add([library.corpus.parent])
+    assert (report.added, report.failures) == ((f"{library.corpus.parent.name}/brought/new",), ())
+    assert library.status().new == ()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_what_a_build_would_not_read_where_it_lies_is_copied(library: Library) -> None:
+    """Hidden files, what is in the trash, links: the next build would drop them again."""
+    (library.corpus / ".hidden.md").write_text("隐藏的文章。", "utf-8")
+    (library.corpus / "link.md").symlink_to(brought(library, "there.md", "别处的文章。"))
+    library.remove(["a0"])
+    (thrown,) = library.corpus.glob(".trash/*/0.md")
+    report = library.add([library.corpus / ".hidden.md", library.corpus / "link.md", thrown])
+    assert report.added == ("0", "hidden", "link-2")
+    assert library.build().generation == report.generation
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_add_does_not_write_through_a_link(library: Library, tmp_path: Path) -> None:
+    """A build does not follow links below a folder, so copies behind one would be dropped again."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (library.corpus / "brought").symlink_to(outside)
+    file = brought(library, "new.md", "新来的文章。")
+    (file.parent / "sub").mkdir()
+    (file.parent / "sub" / "deep.md").write_text("深一层。", "utf-8")
+    report = library.add([file.parent, brought(library, "good.md", "好文章。")])
+    assert report.added == ("good",)
+    assert len(report.failures) == 3
+    assert all("是链接" in failure.reason for failure in report.failures)
+    assert not list(outside.iterdir())
+    assert library.build().generation == report.generation
 
 
 # --- ids --------------------------------------------------------------------------------------------
@@ -246,14 +368,40 @@ def test_removals_are_undone_last_first(library: Library) -> None:
 def test_remove_by_title_path_and_key(library: Library) -> None:
     assert library.remove(["打印机"]).removed == ("a0",)
     assert library.remove([(library.corpus / "a1.md").as_posix()]).removed == ("a1",)
-    with pytest.raises(InputError, match="没有这篇文章"):
-        library.remove(["a2", "none"])
+    for name in ("none", "长" * 300):
+        with pytest.raises(InputError, match="没有这篇文章"):
+            library.remove(["a2", name])
     assert (library.corpus / "a2.md").exists()
     for name in ("x", "y"):
         (library.corpus / f"{name}.md").write_text("# 同题\n\n文章。", "utf-8")
     library.build()
     with pytest.raises(InputError, match=r"有 2 篇文章.*编号"):
         library.remove(["同题"])
+
+
+def test_undo_where_the_folder_has_become_a_file_says_so(library: Library) -> None:
+    (library.corpus / "sub" / "deep").mkdir(parents=True)
+    (library.corpus / "sub" / "deep" / "b.md").write_text("深一层。", "utf-8")
+    library.build()
+    library.remove(["sub/deep/b"])
+    shutil.rmtree(library.corpus / "sub")
+    (library.corpus / "sub").write_text("占了位置。", "utf-8")
+    with pytest.raises(AskaiError, match=r"sub/deep/b\.md 放不回去.*sub 不是文件夹.*再撤销"):
+        library.undo()
+    (library.corpus / "sub").unlink()
+    assert library.undo().added == ("sub/deep/b",)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_that_was_built_by_name_comes_back(library: Library) -> None:
+    link = library.corpus / "link.md"
+    brought(library, "there.md", "别处的文章。")
+    link.symlink_to("../brought/there.md")
+    library.build([library.corpus, link])
+    library.remove(["link"])
+    assert not link.is_symlink()
+    assert library.undo().added == ("link",)
+    assert link.read_text("utf-8") == "别处的文章。"
 
 
 def test_what_lies_elsewhere_is_not_moved(library: Library, tmp_path: Path) -> None:
@@ -289,6 +437,52 @@ def test_removal_killed_half_way_is_mended(library: Library, last: bool) -> None
     assert len(library.status().gone) == len(chosen)
     assert library.build().removed == tuple(chosen)
     assert library.undo().added == tuple(chosen)
+
+
+def test_a_removal_that_fails_loses_nothing(library: Library) -> None:
+    """Its folder is pruned meanwhile, or its name taken: the file comes back, or stays in the trash."""
+    from askai import trash
+
+    corpus = library.corpus
+
+    def fails(names: list[str], meanwhile: Callable[[], object]) -> None:
+        with trash.thrown(corpus, [(name, {}) for name in names], lambda: False):
+            meanwhile()
+            raise OSError("disk full")
+
+    (corpus / "sub").mkdir()
+    (corpus / "sub" / "b.md").write_text("深一层。", "utf-8")
+    with pytest.raises(OSError, match="full"):
+        fails(["sub/b.md"], (corpus / "sub").rmdir)
+    assert (corpus / "sub" / "b.md").read_text("utf-8") == "深一层。"
+    assert not (corpus / ".trash").exists()
+    with pytest.raises(OSError, match="full"):
+        fails(["a0.md", "a1.md"], lambda: (corpus / "a0.md").write_text("刚写的文章。", "utf-8"))
+    assert (corpus / "a0.md").read_text("utf-8") == "刚写的文章。"
+    assert (corpus / "a1.md").read_text("utf-8") == TEXTS[1]
+    library.undo()
+    assert (corpus / "a0-2.md").read_text("utf-8") == TEXTS[0]
+
+
+def test_ctrl_c_right_after_a_move_loses_nothing(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    rename = Path.rename
+
+    def interrupted(self: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "rename", rename)
+        rename(self, target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        library.remove(["a1", "a2"])
+    assert sorted(p.name for p in library.corpus.iterdir()) == ["a0.md", "a1.md", "a2.md"]
+    library.remove(["a1"])
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        library.undo()
+    assert not (library.corpus / "a1.md").exists()
+    assert library.undo().added == ("a1",)
+    assert library.status().new == library.status().gone == ()
 
 
 def test_copies_of_an_addition_that_was_killed_are_taken_in_by_the_next_build(library: Library) -> None:
@@ -647,3 +841,84 @@ def test_watching_survives_trouble(library: Library) -> None:
         stop.set()
         thread.join(20)
     assert not thread.is_alive()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a watched folder cannot be moved there")
+def test_watching_goes_on_where_a_folder_or_file_is_replaced(library: Library) -> None:
+    """As checkouts and synchronisation replace folders, and editors files."""
+    import threading
+
+    alone = brought(library, "alone.md", "单独的文章，初稿。")
+    reports: list[Any] = []
+    stop = threading.Event()
+    args = (library, [library.corpus, alone], lambda _: None, reports.append, lambda _: None, stop)
+    watched = threading.Thread(target=watch, args=args)
+    watched.start()
+
+    def until(told: Callable[[Any], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not any(map(told, reports)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert any(map(told, reports))
+        time.sleep(3)
+        reports.clear()
+
+    try:
+        until(lambda report: "alone" in report.added)
+        for number in range(3):
+            brought(library, "draft", f"单独的文章，第{number}稿。" * 9).replace(alone)
+            until(lambda report: "alone" in report.changed)
+        for name in ("removed", "moved"):
+            if name == "moved":
+                library.corpus.rename(library.corpus.with_name("old"))
+            else:
+                shutil.rmtree(library.corpus)
+            library.corpus.mkdir()
+            (library.corpus / f"{name}.md").write_text("换过的文件夹。", "utf-8")
+            until(lambda report, name=name: name in report.added)
+            (library.corpus / f"{name}-2.md").write_text("后来的文章。", "utf-8")
+            until(lambda report, name=name: f"{name}-2" in report.added)
+    finally:
+        stop.set()
+        watched.join(20)
+    assert not watched.is_alive()
+
+
+def test_watching_what_is_not_there_does_not_begin(library: Library) -> None:
+    told: list[Any] = []
+    with pytest.raises(InputError, match="找不到 .*nowhere"):
+        watch(library, [library.corpus, library.corpus / "nowhere"], told.append, told.append, told.append)
+    assert told == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_watching_through_a_link_does_not_follow_its_own_index(
+    library: Library, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import threading
+
+    (tmp_path / "link").symlink_to(library.corpus)
+    linked = Library(tmp_path / "link", tmp_path / "link" / "index")
+    building, builds, stop = Library.build, [0], threading.Event()
+    reports: list[Any] = []
+
+    def counted(self: Library, *args: Any, **kwargs: Any) -> Any:
+        builds[0] += 1
+        return building(self, *args, **kwargs)
+
+    monkeypatch.setattr(Library, "build", counted)
+    args = (linked, [linked.corpus], lambda _: None, reports.append, lambda _: None, stop)
+    watched = threading.Thread(target=watch, args=args)
+    watched.start()
+    try:
+        deadline = time.monotonic() + 30
+        while len(reports) < 2 and time.monotonic() < deadline:
+            (library.corpus / f"new-{time.monotonic_ns()}.md").write_text("新来的文章。", "utf-8")
+            time.sleep(2)
+        until_now = builds[0]
+        time.sleep(4)
+    finally:
+        stop.set()
+        watched.join(20)
+    assert len(reports) >= 2
+    assert builds[0] <= until_now + 1

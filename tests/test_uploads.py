@@ -67,6 +67,16 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     assert uploads.store(tmp_path, "a.md", "第二篇。".encode()) == second
 
 
+def test_a_file_there_that_cannot_be_read_is_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uploads.store(tmp_path, "a.md", "文章。".encode())
+
+    def refused(self: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    assert uploads.store(tmp_path, "a.md", "文章。".encode()).name == "a-2.md"
+
+
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     outside = tmp_path / "outside.md"
     folder = tmp_path / "corpus"

@@ -194,13 +194,17 @@ def _usage_error(error: typer.TyperException, words: Sequence[str]) -> int:
     return error.exit_code
 
 
-def _complain(message: str) -> None:
-    print(f"错误：{message}", file=sys.stderr, flush=True)
+def _complain(reason: object) -> None:
+    from askai import console  # late, as everywhere: --help does without NumPy and rich
+
+    console.complain(reason)
 
 
 def _on_bug(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
     """Anything that nobody raised on purpose: the trace for us, a sentence for the person."""
-    traceback.print_exception(kind, error, where)
+    from askai.console import printable
+
+    sys.stderr.write(printable("".join(traceback.format_exception(kind, error, where))))
     _complain(f"程序内部出错（{kind.__name__}：{error}）。请把上面的内容连同所用命令反馈给开发者。")
 
 
@@ -216,7 +220,7 @@ def _quietly(run: Callable[[], Any]) -> int:
     except Cancelled:
         raise
     except AskaiError as error:
-        _complain(str(error))
+        _complain(error)
     except OSError as error:
         name = f"（{error.filename}）" if error.filename else ""
         _complain(f"读写失败{name}：{error.strerror or error}。请检查路径、权限和磁盘空间。")
@@ -233,7 +237,7 @@ def run(words: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except Cancelled as error:
-        _complain(str(error))
+        _complain(error)
         return 130
     if code == 130:
         _complain("已中断。")

@@ -37,9 +37,15 @@ _MEASURES = {
 }
 
 
+class _Console(Console):
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Every string that is printed comes through here: no caller need think of ``printable``."""
+        return super().render_str(printable(text), **options)
+
+
 def _console(*, to_stderr: bool = False) -> Console:
     # Text of articles is never markup, emoji codes or something to colour by guess.
-    return Console(
+    return _Console(
         file=sys.stderr if to_stderr else sys.stdout,
         markup=False,
         emoji=False,
@@ -156,7 +162,7 @@ def show_report(report: BuildReport, index: Path) -> None:
     if report.failures:
         console.print(f"有 {len(report.failures)} 个文件没有读入：")
     for failure in report.failures:
-        console.print(f"  {printable(failure.path)}：{failure.reason}")
+        console.print(f"  {failure.path}：{failure.reason}")
 
 
 def show_status(status: LibraryStatus, index: Path) -> None:
@@ -170,8 +176,8 @@ def show_status(status: LibraryStatus, index: Path) -> None:
     else:
         console.print(f"{index} 里还没有索引。")
     for title, paths in (("新文件", status.new), ("改过的", status.changed), ("没有了的", status.gone)):
-        _show_some(console, title, [printable(path) for path in paths])
-    _show_some(console, "读不了的", [f"{printable(f.path)}：{f.reason}" for f in status.failed])
+        _show_some(console, title, paths)
+    _show_some(console, "读不了的", [f"{f.path}：{f.reason}" for f in status.failed])
     if status.new or status.changed or status.gone or not status.generation:
         console.print("运行 askai build 可以更新索引。")
     else:
@@ -191,7 +197,7 @@ def _show_some(console: Console, title: str, lines: Sequence[str]) -> None:
 
 def say(text: str) -> None:
     """One line for the person."""
-    _console().print(printable(text))
+    _console().print(text)
 
 
 def complain(reason: object) -> None:

@@ -28,8 +28,8 @@ from askai.formats.plain import decode, parse
 from askai.types import Article, Failure
 
 __all__ = [
-    "BY_SUFFIX", "LARGEST", "MAX_BYTES", "SHOWN", "SUFFIXES", "UNSUPPORTED", "bytes_of", "decode", "find_files",
-    "load", "parse", "read_articles", "read_data", "read_file", "readable", "unique",
+    "BY_SUFFIX", "LARGEST", "MAX_BYTES", "SHOWN", "SUFFIXES", "UNSUPPORTED", "bytes_of", "decode", "existing",
+    "find_files", "hidden", "load", "parse", "read_articles", "read_data", "read_file", "readable", "unique",
 ]
 
 MAX_BYTES = PLAIN.limit
@@ -38,9 +38,12 @@ MAX_BYTES = PLAIN.limit
 _PART = re.compile(r"(.*?)(#\d+)?", re.DOTALL)
 
 
-def bytes_of(path: Path) -> bytes:
-    """A file's bytes. Never waits: a pipe or a device is refused, not read. Raises ``ArticleError``."""
-    limit = kind_of(path.name).limit
+def bytes_of(path: Path, name: str = "") -> bytes:
+    """A file's bytes, as many as its kind may have by ``name`` (its own where none is given).
+
+    Never waits: a pipe or a device is refused, not read. Raises ``ArticleError``.
+    """
+    limit = kind_of(name or path.name).limit
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(handle, "rb") as file:
@@ -108,16 +111,25 @@ def find_files(roots: Sequence[Path]) -> Iterator[tuple[Path, str]]:
     Raises ``InputError`` where a root does not exist.
     """
     for root in roots:
-        if not root.exists():
-            raise InputError(f"找不到 {root}。请检查路径，或先建好文件夹并放入文章（{SHOWN}）。")
-        if root.is_file():
+        if existing(root).is_file():
             yield root, root.name
             continue
         for path in sorted(root.rglob("*")):
             relative = path.relative_to(root)
-            hidden = any(part.startswith(".") for part in relative.parts)
-            if not hidden and path.is_file() and not path.is_symlink():
+            if not hidden(relative) and path.is_file() and not path.is_symlink():
                 yield path, relative.as_posix()
+
+
+def existing(root: Path) -> Path:
+    """The root itself. Raises ``InputError`` where it is not there."""
+    if not root.exists():
+        raise InputError(f"找不到 {root}。请检查路径，或先建好文件夹并放入文章（{SHOWN}）。")
+    return root
+
+
+def hidden(relative: Path) -> bool:
+    """Whether a path below a root is one that is not read."""
+    return any(part.startswith(".") for part in relative.parts)
 
 
 def unique(id: str, taken: set[str]) -> str:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
 import re
-import shutil
 import unicodedata
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from askai.corpus import SUFFIXES, UNSUPPORTED
 from askai.errors import ArticleError, InputError
@@ -55,51 +51,44 @@ def _whole(stem: str, room: int) -> str:
     return stem.encode("utf-8")[:room].decode("utf-8", "ignore").rstrip(" .")
 
 
-def place(folder: Path, name: str, data: bytes | Path) -> tuple[Path, bool]:
-    """Put bytes, or a copy of a file, below ``folder``: its path, and whether it is a new file.
+def place(folder: Path, name: str, data: bytes, new: list[Path]) -> Path:
+    """Put bytes as a file below ``folder``; returns its path.
 
     Another file of that name is kept and a number added; one with the same content is left as it is.
-    The file appears whole or not at all. Raises ``InputError`` where the folder cannot be written.
+    The file appears whole or not at all, and stands in ``new`` before it does, so that whoever is
+    interrupted can take it away again. Raises ``InputError`` where the folder cannot be written.
     """
-    def opened() -> BinaryIO:
-        return io.BytesIO(data) if isinstance(data, bytes) else data.open("rb")
-
     stem, suffix = Path(name).stem, Path(name).suffix
-    whole: Path | None = None
+    whole = folder / f"{INCOMING}{os.getpid()}-{os.urandom(6).hex()}"  # hidden: never read as an article
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for number in range(1, 10_000):
             path = folder / (name if number == 1 else f"{stem}-{number}{suffix}")
-            if path.is_file() and _same(path, opened):
-                return path, False
+            if path.is_file() and not path.is_symlink() and _holds(path, data):
+                return path
             if os.path.lexists(path):
                 continue
-            whole = whole or _written(folder, opened)
+            if not whole.exists():
+                _write(whole, data)
+            new.append(path)
             with suppress(FileExistsError):
                 _appear(whole, path)
-                return path, True
+                return path
+            new.pop()
     except OSError as error:
         raise InputError(
             f"无法写入文章文件夹 {folder}（{error.strerror}）。请检查它是不是文件夹、有没有写权限和空间。"
         ) from error
     finally:
-        if whole is not None:
-            with suppress(OSError):
-                whole.unlink(missing_ok=True)
+        with suppress(OSError):
+            whole.unlink(missing_ok=True)
     raise InputError(f"同名文件太多：{name}。请改名后再试。")
 
 
-def _written(folder: Path, opened: Callable[[], BinaryIO]) -> Path:
-    """The content under a hidden name, which is never read as an article."""
-    path = folder / f"{INCOMING}{os.getpid()}-{os.urandom(6).hex()}"
-    try:
-        with opened() as source, path.open("xb") as out:
-            shutil.copyfileobj(source, out)
-        sync(path)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-    return path
+def _write(path: Path, data: bytes) -> None:
+    with path.open("xb") as out:
+        out.write(data)
+    sync(path)
 
 
 def _appear(whole: Path, path: Path) -> None:
@@ -122,11 +111,8 @@ def _appear(whole: Path, path: Path) -> None:
         raise
 
 
-def _same(path: Path, opened: Callable[[], BinaryIO]) -> bool:
-    with opened() as source, path.open("rb") as there:
-        while True:
-            one, other = source.read(1 << 20), there.read(1 << 20)
-            if one != other:
-                return False
-            if not one:
-                return True
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether a file's content is this; one that cannot be read is another one."""
+    with suppress(OSError):
+        return path.stat().st_size == len(data) and path.read_bytes() == data
+    return False

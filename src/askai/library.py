@@ -22,6 +22,7 @@ from askai.sources import (
     real_place,
     real_places,
     reasons,
+    root_of,
     scan,
     source_of,
 )
@@ -137,7 +138,7 @@ class Library:
     def add(self, paths: Sequence[Path], progress: Progress | None = None) -> BuildReport:
         """Copy files, and the files of folders, into the corpus, and answer from them.
 
-        Nothing is overwritten; a file that lies below the corpus already is read where it is. The
+        Nothing is overwritten; a file that builds find below the corpus is read where it is. The
         report's failures are those of these files, which are not taken in. Raises ``InputError``
         where none of them can be read.
         """
@@ -166,25 +167,27 @@ class Library:
         """The files to read, copied into the corpus where they lie elsewhere; new copies go into ``undo``."""
         files: dict[str, Found] = {}
         failures: list[Failure] = []
-        for source, name in each_file(paths):
+        for source, name in each_file(paths, self.index):
+            root = root_of(source, roots)
             try:
-                key = real_place(source)
-                root = next((r for r in roots if Path(key).is_relative_to(real_place(r))), None)
-                if root is None:
-                    *folders, last = Path(name).parts
-                    home = self.corpus.joinpath(*map(safe_folder, folders))
-                    copy, new = place(home, safe_name(last), source)
-                    root, key = self.corpus, str(Path(real_place(home)) / copy.name)
-                    undo += [copy] if new else []
-                else:
-                    copy = source
+                file = source if root else self._copied(source, name, undo)
             except ArticleError as error:
                 failures.append(Failure(reading.readable(source.as_posix()), str(error)))
                 continue
-            found = look(copy, key, Path(key).relative_to(real_place(root)).as_posix())
+            key = real_place(file)
+            found = look(file, key, Path(key).relative_to(real_place(root or self.corpus)).as_posix())
             if found is not None:
                 files[key] = found
         return list(files.values()), failures
+
+    def _copied(self, source: Path, name: str, undo: list[Path]) -> Path:
+        *folders, last = Path(name).parts
+        home = self.corpus.joinpath(*map(safe_folder, folders))
+        link = next((p for p in [home, *home.parents][: len(folders)] if p.is_symlink()), None)
+        if link:
+            raise ArticleError(f"要放进的文件夹 {link} 是链接，不会读它里面的文章。请把链接换成真的文件夹后再放入。")
+        safe = safe_name(last)
+        return place(home, safe, reading.bytes_of(source, safe), undo)
 
     def remove(self, keys: Sequence[str]) -> BuildReport:
         """Move the files of articles (by id, path or title) into the corpus's trash; they answer no more.

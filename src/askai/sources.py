@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -43,19 +44,36 @@ class Differences:
 
 
 def real_place(path: Path) -> str:
-    """Where a path really lies; a link at its end is not followed, as no link is below a folder."""
-    return str(path.parent.resolve() / path.name) if path.name else str(path.resolve())
+    """Where a path really lies; a link to a file is not followed, as none is below a folder."""
+    folder = os.path.isdir(path)  # noqa: PTH112 (Path.is_dir raises for a title that is too long for a name)
+    return str(path.resolve() if folder else path.parent.resolve() / path.name)
 
 
 def real_places(roots: Sequence[Path]) -> list[str]:
     return [real_place(root) for root in roots]
 
 
-def each_file(paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
-    """Every file below the paths, with its name from the given path's own on. Raises ``InputError``."""
+def root_of(path: Path, roots: Sequence[Path]) -> Path | None:
+    """The root for which ``scan`` finds a file; None where there is none, though it may lie below one."""
+    key = Path(real_place(path))
+    for root in roots:
+        real = Path(real_place(root))
+        below = key.is_relative_to(real) and not path.is_symlink() and not corpus.hidden(key.relative_to(real))
+        if key == real or below:
+            return root
+    return None
+
+
+def each_file(paths: Sequence[Path], index: Path) -> Iterator[tuple[Path, str]]:
+    """Every file below the paths but those of the index folder, with its name from the given path's own on.
+
+    Raises ``InputError`` where a path does not exist.
+    """
+    ours = index.resolve()
     for path in paths:
         for file, name in corpus.find_files([path]):
-            yield file, name if path.is_file() else f"{path.resolve().name}/{name}"
+            if not Path(real_place(file)).is_relative_to(ours):
+                yield file, name if path.is_file() else f"{path.resolve().name}/{name}"
 
 
 def scan(roots: Sequence[Path], index: Path) -> list[Found]:

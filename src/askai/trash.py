@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from askai.errors import InputError
+from askai.errors import AskaiError, InputError
 from askai.segments import to_json
 from askai.writing import sync
 
@@ -33,7 +33,8 @@ def thrown(corpus: Path, places: Sequence[tuple[str, Mapping[str, str]]], done: 
     """Files (place below the corpus, ``Source.names``) in a new folder of the trash.
 
     The note is on disk before the first file moves: a removal that is killed can still be undone.
-    Where an error comes before it is ``done``, the files are put back. Raises ``OSError``.
+    Where an error comes before it is ``done``, the files are put back; one that cannot be stays in the
+    trash. Raises ``OSError``.
     """
     home = corpus / FOLDER / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S-%f")
     moved = [Moved(place, f"{n}{Path(place).suffix}", ids) for n, (place, ids) in enumerate(places)]
@@ -52,19 +53,23 @@ def thrown(corpus: Path, places: Sequence[tuple[str, Mapping[str, str]]], done: 
     except BaseException:
         if not done():
             _reverse(moves)
-            forget(home)
+            if not any(os.path.lexists(target) for _, target in moves):
+                forget(home)
         raise
 
 
 def _move(source: Path, target: Path, moves: list[tuple[Path, Path]]) -> None:
+    moves.append((source, target))  # first: Ctrl-C may come right after the move
     source.rename(target)
-    moves.append((source, target))
 
 
 def _reverse(moves: Sequence[tuple[Path, Path]]) -> None:
+    """Move back what was moved, over nothing that has taken its place."""
     for source, target in reversed(moves):
         with suppress(OSError):
-            target.rename(source)
+            if os.path.lexists(target) and not os.path.lexists(source):
+                source.parent.mkdir(parents=True, exist_ok=True)
+                target.rename(source)
 
 
 def _notes(corpus: Path) -> Iterator[tuple[Path, list[Moved]]]:
@@ -78,7 +83,8 @@ def _notes(corpus: Path) -> Iterator[tuple[Path, list[Moved]]]:
             ]
         except (OSError, ValueError, TypeError, AttributeError):
             continue
-        there = [m for m in moved if _sound(m) and (home / m.name).is_file()]
+        # A link may lead nowhere from here and be good again in its place.
+        there = [m for m in moved if _sound(m) and os.path.lexists(home / m.name)]
         if there:
             yield home, there
 
@@ -101,7 +107,7 @@ def put_back(corpus: Path, done: Callable[[], bool]) -> Iterator[list[tuple[Path
 
     Where another file has taken a place, a number is added and there are no ids. Where an error comes
     before it is ``done``, the files go back to the trash. Raises ``InputError`` where nothing was
-    removed, and ``OSError``.
+    removed, ``AskaiError`` where a file has taken a folder's place, and ``OSError``.
     """
     home, there = next(_notes(corpus), (corpus, []))
     if not there:
@@ -111,6 +117,9 @@ def put_back(corpus: Path, done: Callable[[], bool]) -> Iterator[list[tuple[Path
     try:
         for m in there:
             target = corpus / m.place
+            taken = next((p for p in target.parents if os.path.lexists(p) and not p.is_dir()), None)
+            if taken:
+                raise AskaiError(f"{m.place} 放不回去：{taken} 不是文件夹。请把它移到别处或改名，再撤销移除。")
             target.parent.mkdir(parents=True, exist_ok=True)
             number = 1
             while os.path.lexists(target):

@@ -208,16 +208,6 @@ class Encoder(Protocol):
         ...
 
 
-class VectorStore(Protocol):
-    """Vectors by row number, searched by inner product."""
-
-    def __len__(self) -> int: ...
-
-    def search(self, query: Floats, k: int) -> tuple[Ints, Floats]:
-        """Rows and scores of the ``k`` best, best first; fewer when the store is smaller."""
-        ...
-
-
 class Reader(Protocol):
     """A question and passages to spans."""
 

@@ -1,1 +1,1 @@
-"""Vector stores: what implements ``askai.types.VectorStore``."""
+"""Search of vectors by row number."""

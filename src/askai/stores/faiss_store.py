@@ -1,4 +1,4 @@
-"""The default vector store: exact inner-product search by FAISS, over one or more segments."""
+"""Vectors by row number: exact inner-product search by FAISS, over one or more segments."""
 
 from __future__ import annotations
 

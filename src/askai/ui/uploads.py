@@ -26,7 +26,7 @@ def store(corpus: Path, name: str, data: bytes) -> Path:
     """
     name = safe_name(name)
     read_data(data, name, name)
-    return place(corpus, name, data)[0]
+    return place(corpus, name, data, [])
 
 
 def store_files(
