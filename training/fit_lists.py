@@ -2,8 +2,8 @@
 
 Reads ``training/data/lists``: articles of our own with lists of many forms, and questions that ask for
 one, that ask for one that is not there, or that ask for one thing in or beside a list. The weights of
-``lists.SIGNALS`` (logistic regression: is this the list?) are fitted on the articles with odd numbers and
-reported on the others: what is answered with and without lists. What is written to ``calibration.json``
+``lists.SIGNALS`` (logistic regression: is this the list?) are fitted on one half of the articles
+and reported on the other, both ways: what is answered with and without lists. What is written to ``calibration.json``
 is fitted on all of them.
 """
 
@@ -95,7 +95,7 @@ def report(name: str, cases: list[Case], assistant: Assistant) -> None:
         counts[f"{case.kind}: whole list first"] += covers(case, c.article_id, c.start, c.end)
         right = c.article_id == case.article and case.first - 4 < c.end and c.start < case.last
         counts[f"{case.kind}: an item first"] += right and case.kind != "none"
-        counts[f"{case.kind}: its words lead"] += case.kind == "other" and case.items[0] in answer.answer
+        counts["other: its words lead"] += case.kind == "other" and case.items[0] in answer.answer
     print(name, dict(sorted(counts.items())))
 
 
@@ -110,16 +110,14 @@ def main() -> None:
     apart = [c for c in cases if not int(c.article[1:]) % 2]
     asked = Counter((c.kind, may_want_list(c.question)) for c in cases)
     print("taken for a question of lists:", {f"{kind} {taken}": n for (kind, taken), n in sorted(asked.items())})
-    pairs = [(c, x) for c in half for x in found(index, encoder, c)]
-    weights = fit(pairs)
-    print(dict(zip(("bias", *lists.SIGNALS), weights, strict=True)), len(pairs), "lists")
     ours = default_calibration()
     never = (-30.0, *[0.0] * len(lists.SIGNALS))
-    for name, chosen in (("without lists", never), ("with lists", weights)):
-        calibration: Calibration = replace(ours, lists=chosen)
-        assistant = Assistant(index, encoder, default_reader(), calibration)
-        report(f"{name}, fitted on", half, assistant)
-        report(f"{name}, held apart", apart, assistant)
+    for name, fitted, reported in (("even", half, apart), ("odd", apart, half)):
+        weights = fit([(c, x) for c in fitted for x in found(index, encoder, c)])
+        for how, chosen in (("without lists", never), ("with lists", weights)):
+            calibration: Calibration = replace(ours, lists=chosen)
+            assistant = Assistant(index, encoder, default_reader(), calibration)
+            report(f"{name} articles, {how}:", reported, assistant)
     weights = fit([(c, x) for c in cases for x in found(index, encoder, c)])
     print("fitted on all:", dict(zip(("bias", *lists.SIGNALS), weights, strict=True)))
     if not options.dry:

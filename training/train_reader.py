@@ -154,6 +154,9 @@ def draw(pool: Pool, order: list[int], rng: random.Random, negatives: int) -> It
         for i in order[begin : begin + QUESTIONS_PER_STEP]:
             e = pool.examples[i]
             question = reword(e.question, rng) if rng.random() < 0.25 else e.question[-60:]
+            if rng.random() < 0.5:
+                # With a question mark or without: else it tells the kinds of questions apart.
+                question = question.rstrip("？?") + rng.choice(("？", ""))
             others = list(e.near) if e.gold >= 0 else []
             candidates = others + pool.mined[i]
             rng.shuffle(candidates)

@@ -15,7 +15,7 @@ from typing import Any
 from askai import conversation, index as store, lists, responder, retrieval
 from askai.encoder import MODELS
 from askai.errors import IndexMismatch, InputError, ModelError, UnusableIndex
-from askai.evidence import may_want_list, wanted
+from askai.evidence import may_want_list, wanted, wants_list
 from askai.generations import current
 from askai.index import Index, find_article, summaries
 from askai.library import Library, encoder_of
@@ -218,7 +218,8 @@ class Assistant:
             near = hits[: retrieval.EXAMINED]
             found = lists.find(understood, asked, near, ranked, articles, state.encoder)
             likely, listed = lists.best(found, self._calibration.lists, opening, sure)
-            if listed and likely >= max(sure, self._calibration.thresholds[mode]):
+            other = sure * (lists.HANDICAP if wants_list(understood) else 1.0)
+            if listed and likely >= max(other, self._calibration.thresholds[mode]):
                 article, listing = articles[listed.article_id], listed.listing
                 citations = lists.citations_with(article, listing, likely, citations, k)
                 return Answer(question, understood, "answered", lists.names(listing), round(likely, 4), citations, 0.0)

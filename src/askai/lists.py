@@ -40,6 +40,11 @@ SIGNALS = ("about", "whole", "about_cosine", "whole_cosine", "retrieval", "leads
 and by vectors; how far behind the best its passage and its best sentence are; 三類 where 几种 was asked."""
 
 
+HANDICAP = 0.4
+"""Of one sentence against a list where several things are plainly asked for: it rarely holds them all.
+training/README.md has the figures."""
+
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """A list in an article: ``start`` to ``end`` holds its lead-in, if any, and all its items.
