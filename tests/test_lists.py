@@ -124,12 +124,13 @@ def test_a_list_is_cited_whole_and_first() -> None:
     chosen = article(STREETS, "a")
     (listing,) = listings(chosen.text)
     quotes = ("后来又修过桥。", "- 铁路通车；")
-    others = [cite(chosen, n, chosen.text.index(q), chosen.text.index(q) + len(q), None, 0.5) for n, q in enumerate(quotes, 1)]
+    places = [(chosen.text.index(q), chosen.text.index(q) + len(q)) for q in quotes]
+    others = [cite(chosen, n, a, b, Span(a, b, chosen.text[a:b]), 0.5) for n, (a, b) in enumerate(places, 1)]
     first, second = lists.citations_with(chosen, listing, 0.8, others, 3)
     assert first.quote == "老街在清朝晚期衰落，主要原因有三个：\n\n- 河道淤塞；\n- 铁路通车；\n- 税卡撤走。"
     assert first.span is not None
     assert first.span.text.startswith("河道淤塞")
-    assert (first.number, second.number, second.quote) == (1, 2, "后来又修过桥。")
+    assert (first.number, second.number, second.quote, second.span) == (1, 2, "后来又修过桥。", None)
     assert lists.names(listing) == "河道淤塞；铁路通车；税卡撤走"
 
 

@@ -146,7 +146,7 @@ def test_an_answer_is_escaped_and_quotes_are_verbatim(
 
 def test_an_answer_leads_with_its_words_then_its_citations() -> None:
     article = Article("a", "石桥", "a.md", "桥建于 1587 年。长 46 米。")
-    cites = (citation(article, 0, 10, (3, 9)), citation(article, 10, 17, None, 2))
+    cites = (citation(article, 0, 10, (3, 9)), citation(article, 10, 17, (12, 16), 2))
     answer = Answer("何时建？", "石桥何时建？", "answered", "1587 年", 0.9, cites, 12.0)
     html = render.render_answer(answer, 0)
     words = "".join(seen(html).text)
@@ -156,6 +156,8 @@ def test_an_answer_leads_with_its_words_then_its_citations() -> None:
     inline = render.render_answer(replace(answer, answer="建于那年 [1]，长度见 [2]，另见 [7]"), 0)
     assert inline.count('class="reference"') == 2
     assert "另见 [7]" in inline
+    beside = replace(answer, citations=(cites[0], replace(cites[1], span=None)))
+    assert render.render_answer(beside, 0).count('class="reference"') == 1
 
 
 def test_not_found_looks_different() -> None:

@@ -258,8 +258,8 @@ def _opens(sentence: Candidate, listed: Listed) -> bool:
 def citations_with(
     article: Article, listing: Listing, score: float, others: Sequence[Citation], k: int
 ) -> tuple[Citation, ...]:
-    """A list cited whole and first, its items as the span, then the other citations outside of it."""
+    """A list cited whole and first, its items as the span, then what else was found, which answers nothing here."""
     a, b = listing.items[0].start, listing.items[-1].end
     first = cite(article, 1, listing.start, listing.end, Span(a, b, article.text[a:b]), round(score, 4))
     rest = [c for c in others if c.article_id != article.id or c.end <= first.start or c.start >= first.end]
-    return (first, *(replace(c, number=number) for number, c in enumerate(rest[: k - 1], 2)))
+    return (first, *(replace(c, number=number, span=None) for number, c in enumerate(rest[: k - 1], 2)))

@@ -60,7 +60,7 @@ def _cite_button(turn: int, citation: Citation, inside: str, kind: str) -> str:
 
 
 def _lead(answer: Answer, turn: int) -> str:
-    """The words of the reply; ``[n]`` in them becomes a button, else the buttons follow."""
+    """The words of the reply; ``[n]`` in them becomes a button, else those of the citations that answer follow."""
     known = {c.number: c for c in answer.citations}
     parts: list[str] = []
     linked = False
@@ -74,7 +74,7 @@ def _lead(answer: Answer, turn: int) -> str:
         at, linked = match.end(), True
     parts.append(escape(answer.answer[at:]))
     if answer.status == "answered" and not linked:
-        parts += [_cite_button(turn, c, f"[{c.number}]", "reference") for c in answer.citations]
+        parts += [_cite_button(turn, c, f"[{c.number}]", "reference") for c in answer.citations if c.span]
     return "".join(parts)
 
 
