@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from askai.evidence import Wanted, coverage
+from askai.passages import HEADING
 from askai.responder import Candidate, cite, logistic
 from askai.text import fold, sentences
 from askai.types import Article, Citation, Encoder, Hit, Span
 
-_HEADING = re.compile(r"[ \t]{0,3}#{1,6}[ \t]+(.+?)[ \t]*#*\s*$")
 _ITEM = re.compile(
     r"(?P<indent>[ \t\u3000]*)(?:(?P<bullet>[-*+][ \t]+|[•·●▪◦①-⑳][ \t\u3000]*)(?=\S)|"
     r"(?:\*\*)?(?P<number>\d{1,2}[.)）、．]|[（(]\d{1,2}[)）]|步[骤驟]\d{1,2}[：: ]?)[ \t\u3000]*(?=[^\s\d])|"
@@ -38,8 +38,6 @@ _BEHIND = 6.0
 SIGNALS = ("about", "whole", "about_cosine", "whole_cosine", "retrieval", "leads", "counted")
 """What speaks for a list: how much of the question its title, heading and lead-in hold, and all of it, by words
 and by vectors; how far behind the best its passage and its best sentence are; 三類 where 几种 was asked."""
-
-
 HANDICAP = 0.4
 """Of one sentence against a list where several things are plainly asked for: it rarely holds them all.
 training/README.md has the figures."""
@@ -76,8 +74,8 @@ def listings(text: str, begin: int = 0, end: int | None = None, heading: str = "
     lines = list(_lines(text, begin, len(text) if end is None else end))
     i = 0
     while i < len(lines):
-        title = _HEADING.match(text, *lines[i])
-        heading = title[1] if title else heading
+        title = HEADING.match(text, *lines[i])
+        heading = title[2] if title else heading
         rows, after = _table(text, lines, i) or _items(text, lines, i)
         if len(rows) > 1:
             lead = max(_lead(text, lines, i), found[-1].end if found else 0)
@@ -121,7 +119,7 @@ def _items(text: str, lines: Sequence[tuple[int, int]], i: int) -> tuple[Rows, i
         elif deeper and after == k:
             after = k + 1
         # What follows a numbered item without being indented belongs to it where another one comes.
-        elif first.lastgroup == "bullet" or k - after >= 2 or _HEADING.match(text, start, end):
+        elif first.lastgroup == "bullet" or k - after >= 2 or HEADING.match(text, start, end):
             break
     return rows, after
 
@@ -154,7 +152,7 @@ def _lead(text: str, lines: Sequence[tuple[int, int]], row: int) -> int:
     if row == 0:
         return begin
     start, end = lines[row - 1]
-    if any(mark.match(text, start, end) for mark in (_HEADING, _ITEM, _ROW)):
+    if any(mark.match(text, start, end) for mark in (HEADING, _ITEM, _ROW)):
         return begin
     lead = start + sentences(text[start:end])[-1][0]
     return lead if end - lead <= _LONGEST_LEAD else begin

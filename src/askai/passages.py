@@ -13,7 +13,8 @@ LIMIT = 300
 PARAMETERS = {"target": TARGET, "limit": LIMIT, "version": 2}
 """Recorded in the index: another value makes other passages."""
 
-_HEADING = re.compile(r"[ \t]{0,3}(#{1,6})[ \t]+(.+?)[ \t]*#*\s*$")
+HEADING = re.compile(r"[ \t]{0,3}(#{1,6})[ \t]+(.+?)[ \t]*#*\s*$")
+"""A Markdown heading: its signs, its words."""
 _QUESTION_LINE = re.compile(r"\s*(?:\*\*)?(?:问|问题|[QＱ]\d*)(?:\*\*)?\s*[：:.、]|.{2,60}[？?](?:\*\*)?\s*$")
 _ITEM = re.compile(r"\s*(?:[-*+•·]|\d{1,3}[.)、．]|[（(][一二三四五六七八九十\d]{1,3}[)）])\s*\S")
 _LEAD_IN = re.compile(r"[：:]\s*$")
@@ -36,7 +37,7 @@ def _pieces(text: str) -> list[_Piece]:
     for start, end in sentences(text):
         line = text[start:end]
         at_line_start = start == 0 or text[start - 1] == "\n"
-        match = _HEADING.match(line) if at_line_start else None
+        match = HEADING.match(line) if at_line_start else None
         if match:
             level = len(match.group(1))
             headings = [h for h in headings if h[0] < level] + [(level, match.group(2).strip())]
