@@ -1,92 +1,138 @@
-"""Pre-train the reader's body as a masked language model over characters (whole words masked).
+"""Pre-train the reader: ``python training/pretrain.py --shared ../shared --work WORK --minutes 40``.
 
-``python training/pretrain.py --work WORK --minutes 45``
-
-Reads what ``prepare_text.py`` wrote; writes ``WORK/pretrained.pt`` every few minutes and resumes
-from it (weights, optimiser, minutes spent). The learning rate follows the share of the minutes spent.
+Three things at once, all made from text alone: gaps to be found in passages (``cloze.py``), headings to
+be told from those of neighbouring passages (``pairs.jsonl.xz``), and masked words to be guessed in half
+of the passages (whole words, Devlin et al. 2019). Starts from ``WORK/vectors.npz``; writes
+``WORK/pretrained.pt`` every few minutes and resumes from it (weights, optimiser, minutes spent).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
+import lzma
+import random
+import sys
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-from reader_model import Reader
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "src"), str(HERE)]
 
-LENGTH, BATCH, MASKED, PEAK = 176, 56, 0.18, 1.6e-3
+from askai.reading import MASK, Vocabulary  # noqa: E402
+from cloze import blocks, clozes  # noqa: E402
+from reader_model import Reader  # noqa: E402
+from reading_steps import Asked, Step, loss_of, optimiser_of, rate_at, scores_of, set_rate, tensors  # noqa: E402
+from train_encoder import NOT_USED  # noqa: E402
+
+QUESTIONS_PER_STEP, HEADINGS, PEAK = 24, 6, 1.2e-3
+MASKED, FIRST_CHAR = 0.15, 5
 
 
-def batch_of(arrays: tuple[np.ndarray, ...], rng: np.random.Generator) -> list[torch.Tensor]:
-    chars, words, marks = arrays
-    starts = rng.integers(0, len(chars) - LENGTH, BATCH)
-    rows = starts[:, None] + np.arange(LENGTH)
-    c, w, m = (a[rows].astype(np.int64) for a in (chars, words, marks))
-    begins = (m == 0) | (m == 3)
-    word_index = begins.cumsum(1)
-    chosen = rng.random((BATCH, LENGTH + 1)) < MASKED
-    mask = np.take_along_axis(chosen, word_index, 1) & (c > 4)
-    target = np.where(mask, c, 0)
-    c = np.where(mask, 2, c)
-    w = np.where(mask, 2, w)
-    return [torch.from_numpy(a) for a in (c, w, m, target)]
+def headings(path: Path, rng: random.Random) -> Iterator[Asked]:
+    """Without end: a heading, its passage and another one of the same document or a near one."""
+    with lzma.open(path, "rt", encoding="utf-8") as lines:
+        rows = [(r["query"], r["positive"][:300], r["source"]) for r in map(json.loads, lines) if r["source"] not in NOT_USED]
+    while True:
+        i = rng.randrange(len(rows))
+        other = rows[(i + rng.choice((-3, -2, -1, 1, 2, 3))) % len(rows)]
+        if other[1] != rows[i][1]:
+            yield Asked(rows[i][0][-60:], ((rows[i][1], ""), (other[1], "")), 0, ())
+
+
+def mask(step: Step, rng: np.random.Generator) -> Tensor:
+    """Hide words in half of the passages, in place; the hidden characters' ids, 0 elsewhere."""
+    chars, words, marks, side, _ = step.inputs
+    begins = ((marks == 0) | (marks == 3)).long()
+    word = begins.cumsum(1).numpy()
+    chosen = torch.from_numpy(np.take_along_axis(rng.random((len(word), word.max() + 1)) < MASKED, word, 1))
+    half = torch.from_numpy(rng.random((len(word), 1)) < 0.5)
+    hidden = chosen & half & (side == 1) & (chars >= FIRST_CHAR) & ((step.start + step.end) == 0)
+    target = torch.where(hidden, chars, 0)
+    chars[hidden] = MASK
+    words[hidden] = MASK
+    return target
+
+
+def begin(work: Path) -> tuple[Reader, dict]:
+    """A reader whose tables are the vectors of words."""
+    names = json.loads((work / "vocab.json").read_text("utf-8"))
+    model = Reader(len(names["chars"]), len(names["words"]), dropout=0.05)
+    vectors = np.load(work / "vectors.npz")
+    for table, name in ((model.char, "chars"), (model.word, "words")):
+        values = torch.from_numpy(vectors[name])
+        known = values.abs().sum(1) > 0
+        table.weight.data[known] = values[known] * (0.1 / values[known].std())
+    return model, names
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shared", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=45)
+    parser.add_argument("--minutes", type=float, default=40)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.manual_seed(1)
     torch.set_num_threads(options.threads)
-    vocabulary = json.loads((options.work / "vocab.json").read_text("utf-8"))
-    arrays = tuple(np.load(options.work / f"{n}.npy", mmap_mode="r") for n in ("chars", "words", "marks"))
-    model = Reader(len(vocabulary["chars"]), len(vocabulary["words"]), dropout=0.0)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=PEAK, weight_decay=0.01, betas=(0.9, 0.98), fused=True)
-    spent, step = 0.0, 0
+    model, _ = begin(options.work)
+    vocabulary = Vocabulary.load(options.work / "vocab.json")
+    none = torch.nn.Parameter(torch.zeros(1))
+    optimiser = optimiser_of(model, none, PEAK)
+    spent, done = 0.0, 0
     checkpoint = options.work / "pretrained.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
-        spent, step = state["spent"], state["step"]
-    rng = np.random.default_rng(step + 1)
-    running, saved = 0.0, spent
-    while spent < options.minutes:
-        begun = time.monotonic()
-        share = spent / options.minutes
-        rate = PEAK * min(1.0, (step + 1) / 300) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        c, w, m, target = batch_of(arrays, rng)
-        side = torch.zeros_like(c)
-        side[:, LENGTH // 8 :] = 1
-        with torch.autocast("cpu", torch.bfloat16):
-            hidden = model.encode(c, w, m, side, None)
-            scores = model.masked_scores(hidden[target > 0])
-        loss = F.cross_entropy(scores.float(), target[target > 0])
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
-        step += 1
-        spent += (time.monotonic() - begun) / 60
-        running = loss.item() if running == 0 else 0.98 * running + 0.02 * loss.item()
-        if step % 100 == 0:
-            print(f"step {step} minutes {spent:.1f} loss {running:.3f} rate {rate:.5f}", flush=True)
-        if spent - saved > 4 or spent >= options.minutes:
-            saved = spent
-            torch.save(
-                {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "spent": spent, "step": step},
-                checkpoint,
-            )
+        none.data, spent, done = state["none"], state["spent"], state["step"]
+    rng = random.Random(done + 1)
+    chance = np.random.default_rng(done + 1)
+    gaps = clozes(blocks(options.shared / "data" / "text", random.Random(7)), rng)
+    titles = headings(options.shared / "data" / "train" / "pairs.jsonl.xz", rng)
+
+    def coming() -> tuple[Step, Tensor]:
+        step = tensors(vocabulary, [*islice(gaps, QUESTIONS_PER_STEP - HEADINGS), *islice(titles, HEADINGS)])
+        return step, mask(step, chance)
+
+    running: list[float] = []
+    saved = spent
+    with ThreadPoolExecutor(1) as ahead:
+        following = ahead.submit(coming)
+        while spent < options.minutes:
+            begun = time.monotonic()
+            step, target = following.result()
+            following = ahead.submit(coming)
+            # Ends at a third of the peak: training goes on from here.
+            set_rate(optimiser, rate_at(done, min(1.0, spent / options.minutes), PEAK, 300, 0.3))
+            *scores, states = scores_of(model, step.inputs)
+            asked = loss_of(tuple(scores), none, step)
+            guessed = F.cross_entropy(model.masked_scores(states[target > 0]), target[target > 0])
+            optimiser.zero_grad()
+            (asked + 0.5 * guessed).backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.step()
+            done += 1
+            spent += (time.monotonic() - begun) / 60
+            new = [asked.item(), guessed.item()]
+            running = [0.98 * a + 0.02 * b for a, b in zip(running or new, new, strict=True)]
+            if done % 50 == 0:
+                print(f"step {done} minutes {spent:.1f} questions {running[0]:.3f} masked {running[1]:.3f}", flush=True)
+            if spent - saved > 4 or spent >= options.minutes:
+                saved = spent
+                torch.save(
+                    {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "none": none.data,
+                     "spent": spent, "step": done},
+                    checkpoint,
+                )
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
 A batch is a folder with two kinds of file, both UTF-8:
 
 ``pairs-*.tsv``
-    Questions over passages of ``pairs.jsonl.xz``. A line ``# <key>`` names the passage
-    (first ten hex digits of the SHA-1 of its text); the lines under it are questions.
+    Questions over passages of ``pairs.jsonl.xz`` and of the reading sets that are trained on. A line
+    ``# <key>`` names the passage (first ten hex digits of the SHA-1 of its text); the lines under it
+    are questions.
 ``own-*.txt``
     Articles written for this project. ``=== title`` starts one, its paragraphs follow,
     a line ``---`` ends the text, and the questions come after it.
@@ -31,6 +32,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 QUESTIONS = HERE / "data" / "questions"
+READING_SETS = ("cmrc2018_train", "drcd_train_part")
 _CONTENT = re.compile(r"[0-9A-Za-z]+|[\u3400-\u9fff]")
 _FUNCTION = set("的了是在有和与吗呢吧啊么什哪谁几多少怎样为何到底个这那它他她我你们会能要就都还也不没给把被让跟从对用上下来去说")
 
@@ -64,10 +66,20 @@ def passage_key(text: str) -> str:
 
 
 def load_pairs(path: Path) -> dict[str, tuple[str, str]]:
-    """Map a passage's key to ``(heading, text)`` for every row of ``pairs.jsonl.xz``."""
+    """Map a passage's key to ``(heading, text)``.
+
+    Passages are the rows of ``pairs.jsonl.xz`` and the contexts of the reading sets beside it.
+    """
+    found = {passage_key(row["positive"]): (row["query"], row["positive"]) for row in read_rows(path)}
+    for name in READING_SETS:
+        for row in read_rows(path.with_name(f"{name}.jsonl.xz")):
+            found.setdefault(passage_key(row["context"]), (row["title"], row["context"]))
+    return found
+
+
+def read_rows(path: Path) -> Iterator[dict]:
     with lzma.open(path, "rt", encoding="utf-8") as lines:
-        rows = (json.loads(line) for line in lines)
-        return {passage_key(row["positive"]): (row["query"], row["positive"]) for row in rows}
+        yield from map(json.loads, lines)
 
 
 def _locate(passage: str, answer: str, around: str) -> int:

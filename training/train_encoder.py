@@ -3,10 +3,14 @@
 A bag of units (words, Han bigrams, codes, single characters) to the mean of their vectors, trained
 with in-batch negatives (Henderson et al. 2017, "Efficient natural language response suggestion")
 under a Matryoshka loss (Kusupati et al. 2022), and saved as a sentence-transformers
-``StaticEmbedding``. Units are left out at random, so that no single one is relied on. After a third
-of the steps half of the batches are drawn from a few clusters of passages that the table itself finds
-alike, so that negatives are hard (as in ANCE, Xiong et al. 2021, by batches). Ten minutes on one core:
-more steps learn the pairs by heart. Training data only: see ``training/README.md``.
+``StaticEmbedding``. Units are left out at random, so that no single one is relied on.
+
+First on running text alone: a piece of a sentence, and the text around it without that sentence (the
+inverse cloze task, Lee et al. 2019), from which units that no question holds get their meaning. Then on
+pairs; after a third of these steps half of the batches are drawn from a few clusters of passages that the
+table itself finds alike, so that negatives are hard (as in ANCE, Xiong et al. 2021, by batches). More
+steps on the pairs learn them by heart. ``WORK/static_text.pt`` keeps what the first stage made.
+Training data only: see ``training/README.md``.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ import sys
 from array import array
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +41,19 @@ from questions import QUESTIONS, load_pairs, read_batch  # noqa: E402
 
 DIMENSIONS, N_UNITS, SCALE, BATCH = 256, 60000, 20.0, 1024
 CLUSTERS, IN_BATCH = 640, 24
-RATE, LEFT_OUT_OF_QUESTIONS, LEFT_OUT_OF_PASSAGES = 0.005, 0.2, 0.5
+TEXTS = {"general": 1.0, "news": 1.0, "history": 0.5, "documentation": 0.3}
 # Text of third parties, and a set some questions of which stand in an evaluation set.
 NOT_USED = frozenset({"xwlb", "classical_modern", "crud_news", "dureader2_demo"})
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long and how a stage is trained; ``left_out`` are the shares of a question's and a passage's units."""
+
+    steps: int
+    rate: float
+    left_out: tuple[float, float]
+    clustered: bool
 
 
 def rows(path: Path) -> list[dict]:
@@ -75,20 +90,39 @@ def training_pairs(shared: Path, rng: random.Random) -> list[tuple[str, str]]:
         for q in read_batch(folder, known):
             if not isinstance(q, str) and q.answer and not q.held_out and not q.previous:
                 pairs += [(x, q.title + "\n" + q.passage) for x in (q.question, *(reword(q.question, rng) for _ in range(2)))]
-    for name, share in (("news", 0.35), ("general", 0.06), ("history", 0.2)):
-        with lzma.open(shared / "data" / "text" / f"{name}.txt.xz", "rt", encoding="utf-8") as lines:
-            for line in lines:
-                if len(line) < 120 or rng.random() > share:
-                    continue
-                spans = sentences(line.strip())
-                if len(spans) >= 3:
-                    begin, end = spans[rng.randrange(len(spans))]
-                    keep = rng.random() < 0.1
-                    rest = line if keep else line[:begin] + line[end:]
-                    pairs.append((line[begin:end], rest[:400]))
     pairs = list(dict.fromkeys(pairs))
     rng.shuffle(pairs)
     return pairs
+
+
+def text_pairs(shared: Path, rng: random.Random) -> list[tuple[str, str]]:
+    """A piece of a sentence with the rest of its paragraph and the next one, from running text."""
+    pairs = []
+    for name, share in TEXTS.items():
+        with lzma.open(shared / "data" / "text" / f"{name}.txt.xz", "rt", encoding="utf-8") as lines:
+            block = ""
+            for line in map(str.strip, lines):
+                # Short paragraphs are taken together: a list's lines, a law's paragraphs.
+                block = f"{block}\n{line}" if block else line
+                if len(block) < 120:
+                    continue
+                text, block = block[:500], ""
+                if rng.random() < share:
+                    pairs.append(_inverse_cloze(text, rng))
+    rng.shuffle(pairs)
+    return [pair for pair in pairs if pair[0]]
+
+
+def _inverse_cloze(text: str, rng: random.Random) -> tuple[str, str]:
+    spans = sentences(text)
+    if len(spans) < 2:
+        return "", ""
+    begin, end = spans[rng.randrange(len(spans))]
+    # About as long as a question; one in ten keeps its sentence, so that shared words count as well.
+    length = rng.randint(8, 40)
+    left = rng.randint(begin, max(begin, end - length))
+    rest = text if rng.random() < 0.1 else text[:begin] + text[end:]
+    return text[left : min(end, left + length)], rest[:400]
 
 
 def reword(question: str, rng: random.Random) -> str:
@@ -102,21 +136,21 @@ def reword(question: str, rng: random.Random) -> str:
     return "".join([*out, folded[last:]])
 
 
-def number(pairs: list[tuple[str, str]]) -> tuple[list[str], list[tuple[array, array]]]:
-    """The units kept, most frequent first, and every text as an array of their numbers."""
-    seen: dict[str, int] = {}
-    counts: Counter[int] = Counter()
-    first: list[tuple[array, array]] = []
+def number(pairs: list[tuple[str, str]]) -> list[str]:
+    """The units kept, most frequent first; the first stands for all others."""
+    counts: Counter[str] = Counter()
     for pair in pairs:
-        both = tuple(array("I", [seen.setdefault(u, len(seen)) for u in bag(text[:400])]) for text in pair)
-        for ids in both:
-            counts.update(set(ids))
-        first.append(both)
-    kept = {unit: i + 1 for i, (unit, _) in enumerate(counts.most_common(N_UNITS - 1))}
-    names = list(seen)
-    vocabulary = ["[UNK]", *(names[unit] for unit in kept)]
-    bags = [tuple(array("I", [kept[u] for u in ids if u in kept] or [0]) for ids in both) for both in first]
-    return vocabulary, bags
+        for text in pair:
+            counts.update(bag(text[:400]))
+    return ["[UNK]", *(unit for unit, _ in counts.most_common(N_UNITS - 1))]
+
+
+def numbered(pairs: list[tuple[str, str]], vocabulary: list[str]) -> list[tuple[array, array]]:
+    """Every text as an array of the numbers of its units."""
+    kept = {unit: i for i, unit in enumerate(vocabulary)}
+    return [
+        tuple(array("I", [kept[u] for u in bag(text[:400]) if u in kept] or [0]) for text in pair) for pair in pairs
+    ]
 
 
 def flat(bags: Sequence[array | np.ndarray]) -> tuple[Tensor, Tensor]:
@@ -160,29 +194,34 @@ def drawn(groups: list[list[int]], n: int, rng: random.Random) -> list[int]:
     return list(dict.fromkeys(rng.choice(g) for g in chosen for _ in range(BATCH // IN_BATCH)))
 
 
-def train(
-    bags: list[tuple[array, array]], texts: list[int], steps: int, seed: int
-) -> torch.nn.EmbeddingBag:
-    """``texts`` numbers the passages: a pair with the same one is no negative."""
+def new_table(seed: int) -> torch.nn.EmbeddingBag:
     torch.manual_seed(seed)
-    # Dense gradients: on a CPU six times as fast as sparse ones at this size.
     table = torch.nn.EmbeddingBag(N_UNITS, DIMENSIONS, mode="mean", padding_idx=0)
     torch.nn.init.normal_(table.weight, std=0.1)
-    optimiser = torch.optim.Adam(table.parameters(), lr=RATE, fused=True)
+    return table
+
+
+def train(
+    table: torch.nn.EmbeddingBag, bags: list[tuple[array, array]], texts: list[int], plan: Plan, seed: int
+) -> None:
+    """``texts`` numbers the passages: a pair with the same one is no negative."""
+    # Dense gradients: on a CPU six times as fast as sparse ones at this size.
+    optimiser = torch.optim.Adam(table.parameters(), lr=plan.rate, fused=True)
+    steps = plan.steps
     chance = np.random.default_rng(seed)
     rng, running = random.Random(seed), 0.0
     groups: list[list[int]] = []
-    due = [0.33, 0.66]
+    due = [0.33, 0.66] if plan.clustered else []
     for step in range(steps):
         share = step / steps
         if due and share > due[0]:
             due.pop(0)
             groups = clusters(table, bags)
         for group in optimiser.param_groups:
-            group["lr"] = RATE * max(0.02, 1 - share)
+            group["lr"] = plan.rate * max(0.02, 1 - share)
         numbers = drawn(groups if rng.random() < 0.5 else [], len(bags), rng)
-        q = table(*flat(thinned([bags[i][0] for i in numbers], LEFT_OUT_OF_QUESTIONS, chance)))
-        p = table(*flat(thinned([bags[i][1] for i in numbers], LEFT_OUT_OF_PASSAGES, chance)))
+        q = table(*flat(thinned([bags[i][0] for i in numbers], plan.left_out[0], chance)))
+        p = table(*flat(thinned([bags[i][1] for i in numbers], plan.left_out[1], chance)))
         same = torch.tensor([texts[i] for i in numbers])
         other = (same[:, None] == same[None, :]) & ~torch.eye(len(numbers), dtype=torch.bool)
         target = torch.arange(len(numbers))
@@ -197,7 +236,6 @@ def train(
         running = loss.item() if step == 0 else 0.98 * running + 0.02 * loss.item()
         if step % 100 == 0:
             print(f"step {step} of {steps} loss {running:.3f}", flush=True)
-    return table
 
 
 def save(table: torch.nn.EmbeddingBag, vocabulary: list[str], out: Path) -> None:
@@ -220,18 +258,35 @@ def save(table: torch.nn.EmbeddingBag, vocabulary: list[str], out: Path) -> None
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shared", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--text-steps", type=int, default=1800)
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--rate", type=float, default=0.003, help="highest learning rate on the pairs")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     pairs = training_pairs(options.shared, random.Random(options.seed))
-    vocabulary, bags = number(pairs)
-    print(len(bags), "pairs", len(vocabulary), "units", flush=True)
+    table, checkpoint = new_table(options.seed), options.work / "static_text.pt"
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        vocabulary = state["vocabulary"]
+        table.load_state_dict(state["table"])
+    else:
+        texts = text_pairs(options.shared, random.Random(options.seed))
+        # Each kind counts about the same for the choice of the units.
+        vocabulary = number(pairs + texts[: len(pairs)])
+        bags = numbered(texts, vocabulary)
+        print(len(bags), "pieces of text", len(vocabulary), "units", flush=True)
+        train(table, bags, list(range(len(bags))), Plan(options.text_steps, 0.01, (0.2, 0.3), False), options.seed)
+        torch.save({"vocabulary": vocabulary, "table": table.state_dict()}, checkpoint)
+    bags = numbered(pairs, vocabulary)
+    print(len(bags), "pairs", flush=True)
     known: dict[str, int] = {}
-    texts = [known.setdefault(passage, len(known)) for _, passage in pairs]
-    save(train(bags, texts, options.steps, options.seed), vocabulary, options.out)
+    passages = [known.setdefault(passage, len(known)) for _, passage in pairs]
+    train(table, bags, passages, Plan(options.steps, options.rate, (0.2, 0.5), True), options.seed)
+    save(table, vocabulary, options.out)
 
 
 if __name__ == "__main__":

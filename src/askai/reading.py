@@ -136,7 +136,8 @@ def assemble(
 ) -> Batch:
     """``[ASK] question [SEP] passage``, padded to the longest; items are (question, passage, title)."""
     lengths = [2 + len(q.text) + len(p.text) for q, p, _ in items]
-    shape = (len(items), max(lengths))
+    # Even: the network takes characters in pairs.
+    shape = (len(items), -(-max(lengths) // 2) * 2)
     chars, word_ids, side = (np.zeros(shape, np.int64) for _ in range(3))
     marks = np.full(shape, 3, np.int64)
     features = np.zeros((*shape, N_FEATURES), np.float32)
