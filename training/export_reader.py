@@ -29,7 +29,12 @@ def main() -> None:
     options = parser.parse_args()
     names = json.loads((options.work / "vocab.json").read_text("utf-8"))
     model = Reader(len(names["chars"]), len(names["words"]), dropout=0.0)
-    model.load_state_dict(torch.load(options.work / "reader.pt", weights_only=True)["model"])
+    state = torch.load(options.work / "reader.pt", weights_only=True)
+    model.load_state_dict(state["model"])
+    with torch.no_grad():
+        # Scores above 0 are then likelier than that nothing answers.
+        model.start.bias -= state["none"]
+        model.end.bias -= state["none"]
     model.eval()
     n, length = 2, 200
     side = torch.zeros(n, length, dtype=torch.int64)
