@@ -24,10 +24,10 @@ _POOL = 60
 _DUPLICATE = 0.9
 _COMPARED, _ALIKE = 20, 0.9
 _AROUND = 3000
-EXAMINED = 10
+EXAMINED = 12
 """Hits whose words are compared with the question's."""
 # Which passages are read: training/README.md has the figures.
-CLEAR, NEAR, FAR, MOST = 0.6, 0.4, 1.0, 5
+CLEAR, NEAR, FAR, MOST = 0.6, 0.4, 2.0, 12
 
 
 def _top(scores: Floats, k: int) -> list[int]:
