@@ -9,15 +9,14 @@ question that a person asked.
 
 from __future__ import annotations
 
-import lzma
 import random
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from askai.synonyms import lexicon
 from askai.text import fold, sentences, words
 from reading_steps import Asked
+from texts import pieces, reword
 
 GAP = "□"
 TEXTS = {"general": 0.5, "news": 1.0, "history": 0.5, "documentation": 0.2}
@@ -28,22 +27,16 @@ _LOOSE = frozenset("的了是在有和与及或等也都就而但并这那其之
 
 
 def blocks(folder: Path, rng: random.Random) -> list[list[str]]:
-    """Runs of up to 16 neighbouring pieces of text, 100 to 300 characters each, folded."""
+    """Runs of 16 neighbouring pieces of text, 100 to 300 characters each."""
     runs: list[list[str]] = []
     for name, share in TEXTS.items():
-        with lzma.open(folder / f"{name}.txt.xz", "rt", encoding="utf-8") as lines:
-            run: list[str] = []
-            block, wanted = "", rng.randint(100, 260)
-            for line in map(str.strip, lines):
-                block = f"{block}\n{line}" if block else line
-                if len(block) < wanted:
-                    continue
-                run.append(block[:300])
-                block, wanted = "", rng.randint(100, 260)
-                if len(run) == 16:
-                    if rng.random() < share:
-                        runs.append(run)
-                    run = []
+        run: list[str] = []
+        for piece in pieces(folder / f"{name}.txt.xz", lambda: rng.randint(100, 260)):
+            run.append(piece[:300])
+            if len(run) == 16:
+                if rng.random() < share:
+                    runs.append(run)
+                run = []
     rng.shuffle(runs)
     return runs
 
@@ -72,10 +65,10 @@ def _shortened(left: str, right: str, rng: random.Random) -> str:
 
 
 def _recurring(text: str, rng: random.Random) -> Asked | None:
-    pieces = sentences(text)
+    cut = sentences(text)
     places: dict[str, set[int]] = {}
     where: list[tuple[int, int, int]] = []
-    for number, (begin, end) in enumerate(pieces):
+    for number, (begin, end) in enumerate(cut):
         for start, stop in _spans(text, begin, end):
             places.setdefault(text[start:stop], set()).add(number)
             where.append((number, start, stop))
@@ -84,7 +77,7 @@ def _recurring(text: str, rng: random.Random) -> Asked | None:
         return None
     # Longer ones say more: 委员会 recurs by chance, 国家发展和改革委员会 does not.
     number, start, stop = rng.choices(again, [(b - a) ** 2 for _, a, b in again])[0]
-    begin, end = pieces[number]
+    begin, end = cut[number]
     answer, rest = text[start:stop], text[:begin] + text[end:]
     spans = tuple((m.start(), m.end()) for m in re.finditer(re.escape(answer), rest))
     question = _shortened(_thinned(text[begin:start], 0.15, rng), _thinned(text[stop:end], 0.15, rng), rng)
@@ -96,8 +89,8 @@ def _thinned(text: str, share: float, rng: random.Random) -> str:
 
 
 def _cloze(text: str, rng: random.Random) -> Asked | None:
-    pieces = sentences(text)
-    begin, end = pieces[rng.randrange(len(pieces))]
+    cut = sentences(text)
+    begin, end = cut[rng.randrange(len(cut))]
     found = _spans(text, begin, end)
     if not found or end - begin < 10:
         return None
@@ -110,20 +103,8 @@ def _cloze(text: str, rng: random.Random) -> Asked | None:
     share = rng.uniform(0.2, 0.75)
     question = _shortened(_thinned(text[begin:start], share, rng), _thinned(text[stop:end], share, rng), rng)
     if rng.random() < 0.5:
-        question = reword(question, rng)
+        question = reword(question, rng)[:LONGEST_QUESTION]
     return Asked(question.strip(), ((text, ""),), 0, ((start, stop),)) if len(question) > 4 else None
-
-
-def reword(question: str, rng: random.Random) -> str:
-    """Folded; about half of the words that have stand-ins in the lexicon are replaced by them."""
-    folded, out, last = fold(question), [], 0
-    for start, end, numbers in lexicon().find(folded):
-        if start < last or end - start < 2 or rng.random() > 0.5:
-            continue
-        stand_ins = [w for n in sorted(numbers) for w in lexicon().groups[n]]
-        out += [folded[last:start], rng.choice(stand_ins)]
-        last = end
-    return "".join([*out, folded[last:]])[:LONGEST_QUESTION]
 
 
 def clozes(runs: Sequence[list[str]], rng: random.Random) -> Iterator[Asked]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import lzma
 import random
 import sys
 import time
@@ -29,9 +28,9 @@ sys.path[:0] = [str(HERE.parent / "src"), str(HERE)]
 
 from askai.reading import MASK, Vocabulary  # noqa: E402
 from cloze import blocks, clozes  # noqa: E402
+from questions import NOT_USED, read_rows  # noqa: E402
 from reader_model import Reader  # noqa: E402
 from reading_steps import Asked, Step, loss_of, optimiser_of, rate_at, scores_of, set_rate, tensors  # noqa: E402
-from train_encoder import NOT_USED  # noqa: E402
 
 QUESTIONS_PER_STEP, HEADINGS, PEAK = 24, 6, 1.2e-3
 MASKED, FIRST_CHAR = 0.15, 5
@@ -39,8 +38,7 @@ MASKED, FIRST_CHAR = 0.15, 5
 
 def headings(path: Path, rng: random.Random) -> Iterator[Asked]:
     """Without end: a heading, its passage and another one of the same document or a near one."""
-    with lzma.open(path, "rt", encoding="utf-8") as lines:
-        rows = [(r["query"], r["positive"][:300], r["source"]) for r in map(json.loads, lines) if r["source"] not in NOT_USED]
+    rows = [(r["query"], r["positive"][:300]) for r in read_rows(path) if r["source"] not in NOT_USED]
     while True:
         i = rng.randrange(len(rows))
         other = rows[(i + rng.choice((-3, -2, -1, 1, 2, 3))) % len(rows)]
@@ -62,7 +60,7 @@ def mask(step: Step, rng: np.random.Generator) -> Tensor:
     return target
 
 
-def begin(work: Path) -> tuple[Reader, dict]:
+def begin(work: Path) -> Reader:
     """A reader whose tables are the vectors of words."""
     names = json.loads((work / "vocab.json").read_text("utf-8"))
     model = Reader(len(names["chars"]), len(names["words"]), dropout=0.05)
@@ -71,7 +69,7 @@ def begin(work: Path) -> tuple[Reader, dict]:
         values = torch.from_numpy(vectors[name])
         known = values.abs().sum(1) > 0
         table.weight.data[known] = values[known] * (0.1 / values[known].std())
-    return model, names
+    return model
 
 
 def main() -> None:
@@ -83,7 +81,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.manual_seed(1)
     torch.set_num_threads(options.threads)
-    model, _ = begin(options.work)
+    model = begin(options.work)
     vocabulary = Vocabulary.load(options.work / "vocab.json")
     none = torch.nn.Parameter(torch.zeros(1))
     optimiser = optimiser_of(model, none, PEAK)

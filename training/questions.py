@@ -33,6 +33,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 QUESTIONS = HERE / "data" / "questions"
 READING_SETS = ("cmrc2018_train", "drcd_train_part")
+# Sources of pairs that are not trained on: text of third parties, and a set of which some questions stand
+# in an evaluation set.
+NOT_USED = frozenset({"xwlb", "classical_modern", "crud_news", "dureader2_demo"})
 _CONTENT = re.compile(r"[0-9A-Za-z]+|[\u3400-\u9fff]")
 _FUNCTION = set("的了是在有和与吗呢吧啊么什哪谁几多少怎样为何到底个这那它他她我你们会能要就都还也不没给把被让跟从对用上下来去说")
 

@@ -16,8 +16,6 @@ Training data only: see ``training/README.md``.
 from __future__ import annotations
 
 import argparse
-import json
-import lzma
 import random
 import sys
 from array import array
@@ -35,15 +33,13 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "src"), str(HERE)]
 
 from askai.encoder import bag  # noqa: E402
-from askai.synonyms import lexicon  # noqa: E402
-from askai.text import fold, sentences  # noqa: E402
-from questions import QUESTIONS, load_pairs, read_batch  # noqa: E402
+from askai.text import sentences  # noqa: E402
+from questions import NOT_USED, QUESTIONS, READING_SETS, load_pairs, read_batch, read_rows  # noqa: E402
+from texts import pieces, reword  # noqa: E402
 
 DIMENSIONS, N_UNITS, SCALE, BATCH = 256, 60000, 20.0, 1024
 CLUSTERS, IN_BATCH = 640, 24
 TEXTS = {"general": 1.0, "news": 1.0, "history": 0.5, "documentation": 0.3}
-# Text of third parties, and a set some questions of which stand in an evaluation set.
-NOT_USED = frozenset({"xwlb", "classical_modern", "crud_news", "dureader2_demo"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +50,6 @@ class Plan:
     rate: float
     left_out: tuple[float, float]
     clustered: bool
-
-
-def rows(path: Path) -> list[dict]:
-    with lzma.open(path, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
 
 
 def around(context: str, start: int, width: int = 220) -> str:
@@ -77,11 +68,11 @@ def around(context: str, start: int, width: int = 220) -> str:
 def training_pairs(shared: Path, rng: random.Random) -> list[tuple[str, str]]:
     train = shared / "data" / "train"
     pairs = [
-        (r["query"], r["positive"]) for r in rows(train / "pairs.jsonl.xz") if r["source"] not in NOT_USED
+        (r["query"], r["positive"]) for r in read_rows(train / "pairs.jsonl.xz") if r["source"] not in NOT_USED
     ]
     # Not CMRC's trial part: calibrate.py fits on it, and its cosines should be those of unseen questions.
-    for name in ("cmrc2018_train", "drcd_train_part"):
-        for r in rows(train / f"{name}.jsonl.xz"):
+    for name in READING_SETS:
+        for r in read_rows(train / f"{name}.jsonl.xz"):
             text = around(r["context"], max(0, r["context"].find(r["answers"][0]["text"])))
             pairs.append((r["question"], r["title"] + "\n" + text))
             pairs.append((reword(r["question"], rng), r["title"] + "\n" + text))
@@ -96,19 +87,12 @@ def training_pairs(shared: Path, rng: random.Random) -> list[tuple[str, str]]:
 
 
 def text_pairs(shared: Path, rng: random.Random) -> list[tuple[str, str]]:
-    """A piece of a sentence with the rest of its paragraph and the next one, from running text."""
+    """A piece of a sentence with the text around it, from running text."""
     pairs = []
     for name, share in TEXTS.items():
-        with lzma.open(shared / "data" / "text" / f"{name}.txt.xz", "rt", encoding="utf-8") as lines:
-            block = ""
-            for line in map(str.strip, lines):
-                # Short paragraphs are taken together: a list's lines, a law's paragraphs.
-                block = f"{block}\n{line}" if block else line
-                if len(block) < 120:
-                    continue
-                text, block = block[:500], ""
-                if rng.random() < share:
-                    pairs.append(_inverse_cloze(text, rng))
+        for piece in pieces(shared / "data" / "text" / f"{name}.txt.xz", lambda: 120):
+            if rng.random() < share:
+                pairs.append(_inverse_cloze(piece[:500], rng))
     rng.shuffle(pairs)
     return [pair for pair in pairs if pair[0]]
 
@@ -123,17 +107,6 @@ def _inverse_cloze(text: str, rng: random.Random) -> tuple[str, str]:
     left = rng.randint(begin, max(begin, end - length))
     rest = text if rng.random() < 0.1 else text[:begin] + text[end:]
     return text[left : min(end, left + length)], rest[:400]
-
-
-def reword(question: str, rng: random.Random) -> str:
-    """Replace half of the words that have stand-ins in the lexicon."""
-    folded, out, last = fold(question), [], 0
-    for start, end, numbers in lexicon().find(folded):
-        if start >= last and end - start > 1 and rng.random() < 0.5:
-            words = [w for n in sorted(numbers) for w in lexicon().groups[n]]
-            out += [folded[last:start], rng.choice(words)]
-            last = end
-    return "".join([*out, folded[last:]])
 
 
 def number(pairs: list[tuple[str, str]]) -> list[str]:

@@ -32,10 +32,10 @@ from askai.passages import split  # noqa: E402
 from askai.reading import UNKNOWN, Vocabulary  # noqa: E402
 from askai.text import fold, units  # noqa: E402
 from askai.types import Article  # noqa: E402
-from cloze import reword  # noqa: E402
 from questions import QUESTIONS, READING_SETS, load_pairs, passage_key, read_batch, read_rows  # noqa: E402
 from reader_model import Reader  # noqa: E402
 from reading_steps import Asked, Step, loss_of, optimiser_of, rate_at, scores_of, set_rate, tensors  # noqa: E402
+from texts import reword  # noqa: E402
 
 QUESTIONS_PER_STEP = 18
 UNKNOWN_WORDS = 0.1
@@ -142,7 +142,7 @@ def draw(pool: Pool, order: list[int], rng: random.Random) -> Iterator[list[Aske
         step = []
         for i in order[begin : begin + QUESTIONS_PER_STEP]:
             e = pool.examples[i]
-            question = reword(e.question, rng) if rng.random() < 0.25 else e.question[-60:]
+            question = reword(e.question, rng)[:60] if rng.random() < 0.25 else e.question[-60:]
             if rng.random() < 0.5:
                 # With a question mark or without: else it tells the kinds of questions apart.
                 question = question.rstrip("？?") + rng.choice(("？", ""))

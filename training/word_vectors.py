@@ -52,7 +52,7 @@ def main() -> None:
     write_units(options.work, units)
     model = Word2Vec(
         corpus_file=str(units), vector_size=DIMENSIONS, window=5, min_count=4, sg=1, negative=5, sample=1e-4,
-        epochs=options.rounds, workers=options.threads, seed=4, max_vocab_size=None,
+        epochs=options.rounds, workers=options.threads, seed=4,
     )
     vocabulary = json.loads((options.work / "vocab.json").read_text("utf-8"))
     found = {}

@@ -25,9 +25,9 @@ _DUPLICATE = 0.9
 _COMPARED, _ALIKE = 20, 0.9
 _AROUND = 3000
 EXAMINED = 12
-"""Hits whose words are compared with the question's."""
-# Which passages are read: training/README.md has the figures.
-CLEAR, NEAR, FAR, MOST = 0.6, 0.4, 2.0, 12
+"""Hits whose words are compared with the question's; no others are read."""
+# Which of them are read: training/README.md has the figures.
+CLEAR, NEAR, FAR = 0.6, 0.4, 2.0
 
 
 def _top(scores: Floats, k: int) -> list[int]:
@@ -107,7 +107,7 @@ def promising(hits: Sequence[Hit]) -> list[Hit]:
         return []
     clear = hits[0].coverage >= CLEAR
     reach = NEAR if clear else FAR
-    return [hit for hit in hits[:MOST] if hit.score >= hits[0].score - reach]
+    return [hit for hit in hits[:EXAMINED] if hit.score >= hits[0].score - reach]
 
 
 def _without_duplicates(index: Index, rows: list[int]) -> list[int]:
