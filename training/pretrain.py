@@ -1,9 +1,10 @@
 """Pre-train the reader: ``python training/pretrain.py --shared ../shared --work WORK --minutes 40``.
 
 Three things at once, all made from text alone: gaps to be found in passages (``cloze.py``), headings to
-be told from those of neighbouring passages (``pairs.jsonl.xz``), and masked words to be guessed in half
-of the passages (whole words, Devlin et al. 2019). Starts from ``WORK/vectors.npz``; writes
-``WORK/pretrained.pt`` every few minutes and resumes from it (weights, optimiser, minutes spent).
+be told from those of neighbouring passages (``pairs.jsonl.xz``), and masked words to be guessed in most
+of the passages (whole words, Devlin et al. 2019). Starts from ``WORK/vectors.npz``, or from
+``WORK/start.pt`` where that is (``import_reader.py``); writes ``WORK/pretrained.pt`` every few minutes and
+resumes from it (weights, optimiser, minutes spent).
 """
 
 from __future__ import annotations
@@ -47,23 +48,28 @@ def headings(path: Path, rng: random.Random) -> Iterator[Asked]:
 
 
 def mask(step: Step, rng: np.random.Generator) -> Tensor:
-    """Hide words in half of the passages, in place; the hidden characters' ids, 0 elsewhere."""
-    chars, words, marks, side, _ = step.inputs
+    """Hide words in three of four passages, in place; the hidden characters' ids, 0 elsewhere."""
+    chars, words, marks, side, features = step.inputs
     begins = ((marks == 0) | (marks == 3)).long()
     word = begins.cumsum(1).numpy()
     chosen = torch.from_numpy(np.take_along_axis(rng.random((len(word), word.max() + 1)) < MASKED, word, 1))
-    half = torch.from_numpy(rng.random((len(word), 1)) < 0.5)
-    hidden = chosen & half & (side == 1) & (chars >= FIRST_CHAR) & ((step.start + step.end) == 0)
+    some = torch.from_numpy(rng.random((len(word), 1)) < 0.75)
+    hidden = chosen & some & (side == 1) & (chars >= FIRST_CHAR) & ((step.start + step.end) == 0)
     target = torch.where(hidden, chars, 0)
     chars[hidden] = MASK
     words[hidden] = MASK
+    # Rarity alone would name a frequent character.
+    features[hidden] = 0.0
     return target
 
 
 def begin(work: Path) -> Reader:
-    """A reader whose tables are the vectors of words."""
+    """A reader whose tables are the vectors of words; where ``start.pt`` lies there, that reader."""
     names = json.loads((work / "vocab.json").read_text("utf-8"))
     model = Reader(len(names["chars"]), len(names["words"]), dropout=0.05)
+    if (work / "start.pt").exists():
+        model.load_state_dict(torch.load(work / "start.pt", weights_only=True)["model"])
+        return model
     vectors = np.load(work / "vectors.npz")
     for table, name in ((model.char, "chars"), (model.word, "words")):
         values = torch.from_numpy(vectors[name])
@@ -78,6 +84,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=40)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--bfloat16", action="store_true", help="faster where the processor has AMX")
     options = parser.parse_args()
     torch.manual_seed(1)
     torch.set_num_threads(options.threads)
@@ -111,7 +118,8 @@ def main() -> None:
             following = ahead.submit(coming)
             # Ends at a third of the peak: training goes on from here.
             set_rate(optimiser, rate_at(done, min(1.0, spent / options.minutes), PEAK, 300, 0.3))
-            *scores, states = scores_of(model, step.inputs)
+            with torch.autocast("cpu", torch.bfloat16, enabled=options.bfloat16):
+                *scores, states = scores_of(model, step.inputs)
             asked = loss_of(tuple(scores), none, step)
             guessed = F.cross_entropy(model.masked_scores(states[target > 0]), target[target > 0])
             optimiser.zero_grad()

@@ -76,10 +76,14 @@ def scores_of(model: Reader, inputs: list[Tensor], parts: int = 3) -> tuple[Tens
     found = []
     for rows in chunks:
         n = int(lengths[rows].max())
-        n += n % 2
+        # Few different shapes: each is compiled once.
+        n = min(width, -(-n // 16) * 16)
         part = [a[rows, :n] for a in inputs]
         x, y = model.encode(*part)
-        start, end, answers = model.heads(x, y, part[0], part[3])
+        # Scores are compared across passages: always in floats.
+        with torch.autocast("cpu", enabled=False):
+            x, y = x.float(), y.float()
+            start, end, answers = model.heads(x, y, part[0], part[3])
         start, end = (F.pad(s, (0, width - n), value=-1e4) for s in (start, end))
         found.append((start, end, answers, F.pad(x, (0, 0, 0, width - n))))
     back = torch.argsort(torch.cat(chunks))

@@ -204,6 +204,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=45)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--bfloat16", action="store_true", help="faster where the processor has AMX")
     parser.add_argument("--peak", type=float, default=7e-4, help="highest learning rate")
     options = parser.parse_args()
     torch.manual_seed(2)
@@ -244,7 +245,9 @@ def main() -> None:
                 coming = ahead.submit(prepared, vocabulary, following, chance)
                 share = min(1.0, spent / options.minutes)
                 set_rate(optimiser, rate_at(done, share, options.peak, 200))
-                loss = loss_of(scores_of(model, step.inputs)[:3], none, step)
+                with torch.autocast("cpu", torch.bfloat16, enabled=options.bfloat16):
+                    scores = scores_of(model, step.inputs)[:3]
+                loss = loss_of(scores, none, step)
                 optimiser.zero_grad()
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
