@@ -140,7 +140,7 @@ def draw(pool: Pool, order: list[int], rng: random.Random) -> Iterator[list[Aske
     """Yield the questions of each step."""
     for begin in range(0, len(order), QUESTIONS_PER_STEP):
         step = []
-        for i in order[begin : begin + QUESTIONS_PER_STEP]:
+        for number, i in enumerate(order[begin : begin + QUESTIONS_PER_STEP]):
             e = pool.examples[i]
             question = reword(e.question, rng)[:60] if rng.random() < 0.25 else e.question[-60:]
             if rng.random() < 0.5:
@@ -150,7 +150,8 @@ def draw(pool: Pool, order: list[int], rng: random.Random) -> Iterator[list[Aske
             candidates = others + pool.mined[i]
             rng.shuffle(candidates)
             rows = [e.gold] if e.gold >= 0 else [rng.choice(e.near)]
-            rows += [r for r in candidates if r not in rows][: rng.choice((1, 2))]
+            # The same number of passages in each step: few different shapes, each of which is compiled once.
+            rows += [r for r in candidates if r not in rows][: 1 + number % 2]
             passages = tuple((pool.texts[row], pool.titles[row]) for row in rows)
             step.append(Asked(question, passages, 0, ((e.start, e.end),)) if e.gold >= 0 else Asked(question, passages, -1, ()))
         yield step
