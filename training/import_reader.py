@@ -1,6 +1,6 @@
-"""Take the reader that ships as a start: ``python training/import_reader.py --work WORK``.
+"""Take a reader's 8-bit weights as a start: ``python training/import_reader.py --work WORK``.
 
-Writes ``WORK/start.pt``, from which ``pretrain.py`` begins in place of vectors of words. The 8-bit weights
+Of two that are joined (``join_readers.py``), the last. Writes ``WORK/start.pt``, from which ``pretrain.py`` begins in place of vectors of words. The 8-bit weights
 become floats again; the head that guessed masked words is new.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -23,11 +24,15 @@ from askai.assistant import READER  # noqa: E402
 from askai.encoder import MODELS  # noqa: E402
 from reader_model import Reader  # noqa: E402
 
+LAST = re.compile(r"\d+/")
+
 
 def weights(path: Path) -> dict[str, np.ndarray]:
     """Float weights by the names of ``Reader.state_dict``."""
     graph = onnx.load(str(path)).graph
-    raw = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
+    prefix = LAST.match(graph.initializer[-1].name)
+    mine = prefix[0] if prefix else ""
+    raw = {i.name.removeprefix(mine): numpy_helper.to_array(i) for i in graph.initializer if i.name.startswith(mine)}
     found = {name: value for name, value in raw.items() if value.dtype == np.float32 and "scale" not in name}
 
     def whole(stem: str) -> np.ndarray:
@@ -43,9 +48,9 @@ def weights(path: Path) -> dict[str, np.ndarray]:
                 found[stem] = whole(stem)
     # Linear layers lose their names in the export; their node is named after the module.
     for node in graph.node:
-        for value in node.input:
+        for value in (name.removeprefix(mine) for name in node.input):
             if value.startswith("onnx::MatMul") and value.endswith("_quantized"):
-                module = node.name.removesuffix("/MatMul_quant").strip("/").replace("/", ".")
+                module = node.name.removeprefix(mine).removesuffix("/MatMul_quant").strip("/").replace("/", ".")
                 found[f"{module}.weight"] = whole(value.removesuffix("_quantized")).T
     return found
 
@@ -53,11 +58,12 @@ def weights(path: Path) -> dict[str, np.ndarray]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--model", type=Path, default=MODELS / READER / "model.onnx", help="default: the one that ships")
     options = parser.parse_args()
     torch.manual_seed(6)
     names = json.loads((options.work / "vocab.json").read_text("utf-8"))
     model = Reader(len(names["chars"]), len(names["words"]))
-    state = {k: torch.from_numpy(v.copy()) for k, v in weights(MODELS / READER / "model.onnx").items()}
+    state = {k: torch.from_numpy(v.copy()) for k, v in weights(options.model).items()}
     missing, unexpected = model.load_state_dict(state, strict=False)
     if unexpected or any(not name.startswith("mlm") for name in missing):
         sys.exit(f"not the reader's weights: {missing} missing, {unexpected} unexpected")
