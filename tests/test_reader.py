@@ -71,7 +71,8 @@ def assert_alike(one: Reading, other: Reading) -> None:
     # only the best is listed, so that one a hair behind, with another beginning or end, may stand for it.
     if len(one.spans) > 1 and one.spans[0][1] - one.spans[1][1] > 2 * QUANTISATION:
         mine, theirs = one.spans[0][0], other.spans[0][0]
-        assert mine.start < theirs.end and theirs.start < mine.end
+        assert mine.start < theirs.end
+        assert theirs.start < mine.end
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
