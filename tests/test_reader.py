@@ -68,11 +68,10 @@ def assert_alike(one: Reading, other: Reading) -> None:
     best, same = [s for _, s in one.spans[:1]], [s for _, s in other.spans[:1]]
     np.testing.assert_allclose(best, same, atol=QUANTISATION)
     # Spans of nearly the same score may change places; those that stand out may not. Of spans that overlap
-    # only the best is listed, so that one a hair behind, with another beginning or end, may stand for it.
+    # only the best is listed: one a hair behind, which begins or ends elsewhere, is not seen here.
     if len(one.spans) > 1 and one.spans[0][1] - one.spans[1][1] > 2 * QUANTISATION:
         mine, theirs = one.spans[0][0], other.spans[0][0]
-        assert mine.start < theirs.end
-        assert theirs.start < mine.end
+        assert mine.start == theirs.start or mine.end == theirs.end
 
 
 @pytest.mark.parametrize("question", QUESTIONS)

@@ -1,7 +1,7 @@
 """Take a reader's 8-bit weights as a start: ``python training/import_reader.py --work WORK``.
 
-Of two that are joined (``join_readers.py``), the last. Writes ``WORK/start.pt``, from which ``pretrain.py`` begins in place of vectors of words. The 8-bit weights
-become floats again; the head that guessed masked words is new.
+Writes ``WORK/start.pt``, from which ``pretrain.py`` begins in place of vectors of words. The 8-bit weights
+become floats again; the head that guessed masked words is new. Of joined readers it takes the last.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from askai.assistant import READER  # noqa: E402
 from askai.encoder import MODELS  # noqa: E402
 from reader_model import Reader  # noqa: E402
 
-LAST = re.compile(r"\d+/")
+JOINED = re.compile(r"\d+/")
+"""The prefix that ``join_readers.py`` gives each network's names."""
 
 
 def weights(path: Path) -> dict[str, np.ndarray]:
     """Float weights by the names of ``Reader.state_dict``."""
     graph = onnx.load(str(path)).graph
-    prefix = LAST.match(graph.initializer[-1].name)
+    prefix = JOINED.match(graph.initializer[-1].name)
     mine = prefix[0] if prefix else ""
     raw = {i.name.removeprefix(mine): numpy_helper.to_array(i) for i in graph.initializer if i.name.startswith(mine)}
     found = {name: value for name, value in raw.items() if value.dtype == np.float32 and "scale" not in name}

@@ -1,8 +1,8 @@
 """Fine-tune the reader: ``python training/train_reader.py --shared ../shared --work WORK --minutes 45``.
 
 Starts from ``WORK/pretrained.pt``, resumes from ``WORK/reader.pt``. Each question comes with the
-passage that answers it and with one or two that look right and do not (mined by BM25 over all training
-passages, or from the same article); starts and ends are normalised over all of them together with
+passage that answers it, half of them with one that looks right and does not (mined by BM25 over all
+training passages, or from the same article); starts and ends are normalised over all of them together with
 a "no answer" score (Clark and Gardner 2018), so that scores compare across passages. Words of the
 questions are sometimes replaced by stand-ins of the lexicon, so that overlap alone does not pay, and
 words of both sides are sometimes unknown, so that characters do. What is kept is a moving average of
@@ -151,7 +151,7 @@ def draw(pool: Pool, order: list[int], rng: random.Random) -> Iterator[list[Aske
             rng.shuffle(candidates)
             rows = [e.gold] if e.gold >= 0 else [rng.choice(e.near)]
             # The same number of passages in each step: few different shapes, each of which is compiled once.
-            rows += [r for r in candidates if r not in rows][: 1 + number % 2]
+            rows += [r for r in candidates if r not in rows][: number % 2]
             passages = tuple((pool.texts[row], pool.titles[row]) for row in rows)
             step.append(Asked(question, passages, 0, ((e.start, e.end),)) if e.gold >= 0 else Asked(question, passages, -1, ()))
         yield step
