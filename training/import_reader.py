@@ -1,14 +1,13 @@
 """Take a reader's 8-bit weights as a start: ``python training/import_reader.py --work WORK``.
 
 Writes ``WORK/start.pt``, from which ``pretrain.py`` begins in place of vectors of words. The 8-bit weights
-become floats again; the head that guessed masked words is new. Of joined readers it takes the last.
+become floats again; the head that guessed masked words is new.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 from pathlib import Path
 
@@ -24,16 +23,11 @@ from askai.assistant import READER  # noqa: E402
 from askai.encoder import MODELS  # noqa: E402
 from reader_model import Reader  # noqa: E402
 
-JOINED = re.compile(r"\d+/")
-"""The prefix that ``join_readers.py`` gives each network's names."""
-
 
 def weights(path: Path) -> dict[str, np.ndarray]:
     """Float weights by the names of ``Reader.state_dict``."""
     graph = onnx.load(str(path)).graph
-    prefix = JOINED.match(graph.initializer[-1].name)
-    mine = prefix[0] if prefix else ""
-    raw = {i.name.removeprefix(mine): numpy_helper.to_array(i) for i in graph.initializer if i.name.startswith(mine)}
+    raw = {i.name: numpy_helper.to_array(i) for i in graph.initializer}
     found = {name: value for name, value in raw.items() if value.dtype == np.float32 and "scale" not in name}
 
     def whole(stem: str) -> np.ndarray:
@@ -49,9 +43,9 @@ def weights(path: Path) -> dict[str, np.ndarray]:
                 found[stem] = whole(stem)
     # Linear layers lose their names in the export; their node is named after the module.
     for node in graph.node:
-        for value in (name.removeprefix(mine) for name in node.input):
+        for value in node.input:
             if value.startswith("onnx::MatMul") and value.endswith("_quantized"):
-                module = node.name.removeprefix(mine).removesuffix("/MatMul_quant").strip("/").replace("/", ".")
+                module = node.name.removesuffix("/MatMul_quant").strip("/").replace("/", ".")
                 found[f"{module}.weight"] = whole(value.removesuffix("_quantized")).T
     return found
 
