@@ -187,7 +187,7 @@ def fit_confidence(found: Sequence[Case], ranking: Calibration) -> Calibration:
 
 def choose_thresholds(found: Sequence[Case], calibration: Calibration) -> Calibration:
     """Balanced: the most right answers less half of the wrong ones; of thresholds within one in a hundred of
-    the best, which differ by chance, the one that answers most. Strict answers one in ten of what has no
+    the best, which differ by chance, the middle one. Strict answers one in ten of what has no
     answer; lenient answers 19 in 20 of what has one."""
     yes, no, judged = [], [], []
     for case in found:
@@ -197,7 +197,7 @@ def choose_thresholds(found: Sequence[Case], calibration: Calibration) -> Calibr
         judged.append((value, bool(ranked) and right(case, ranked[0])))
     grid = np.arange(0.02, 0.9, 0.01)
     worth = np.array([sum(1.0 if good else -1 / 2 for value, good in judged if value >= t) for t in grid])
-    balanced = float(grid[int(np.argmax(worth >= 0.99 * worth.max()))])
+    balanced = float(np.median(grid[worth >= 0.99 * worth.max()]))
     strict, lenient = float(np.quantile(no, 0.9)), float(np.quantile(yes, 0.05))
     chosen = {Mode.STRICT: max(strict, balanced), Mode.BALANCED: balanced, Mode.LENIENT: min(lenient, balanced)}
     return replace(calibration, thresholds={k: round(v, 3) for k, v in chosen.items()})
