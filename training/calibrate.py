@@ -187,8 +187,8 @@ def fit_confidence(found: Sequence[Case], ranking: Calibration) -> Calibration:
 
 def choose_thresholds(found: Sequence[Case], calibration: Calibration) -> Calibration:
     """Balanced: the most right answers less half of the wrong ones; of thresholds within one in a hundred of
-    the best, which differ by chance, the middle one. Strict answers one in ten of what has no
-    answer; lenient answers 19 in 20 of what has one."""
+    the best, which differ by chance, the middle one. Strict answers one in ten of what has no answer; lenient
+    answers 19 in 20 of what has one."""
     yes, no, judged = [], [], []
     for case in found:
         ranked = ranked_of(case, calibration)
