@@ -85,6 +85,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=40)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--bfloat16", action="store_true", help="faster where the processor has AMX")
+    parser.add_argument("--seed", type=int, default=1, help="another one for each further round: other text, other gaps")
     options = parser.parse_args()
     torch.manual_seed(1)
     torch.set_num_threads(options.threads)
@@ -99,9 +100,9 @@ def main() -> None:
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
         none.data, spent, done = state["none"], state["spent"], state["step"]
-    rng = random.Random(done + 1)
-    chance = np.random.default_rng(done + 1)
-    gaps = clozes(blocks(options.shared / "data" / "text", random.Random(7)), rng)
+    rng = random.Random(1_000_003 * options.seed + done)
+    chance = np.random.default_rng([options.seed, done])
+    gaps = clozes(blocks(options.shared / "data" / "text", random.Random(6 + options.seed)), rng)
     titles = headings(options.shared / "data" / "train" / "pairs.jsonl.xz", rng)
 
     def coming() -> tuple[Step, Tensor]:
