@@ -2,8 +2,9 @@
 
 Starts from ``WORK/pretrained.pt``, resumes from ``WORK/reader.pt``. Each question comes with the
 passage that answers it, half of them with one that looks right and does not (mined by BM25 over all
-training passages, or from the same article); starts and ends are normalised over all of them together with
-a "no answer" score (Clark and Gardner 2018), so that scores compare across passages. Words of the
+training passages, from the same article, or the right one without the sentence that answers); starts and
+ends are normalised over all of them together with a "no answer" score (Clark and Gardner 2018), so that
+scores compare across passages. Words of the
 questions are sometimes replaced by stand-ins of the lexicon, so that overlap alone does not pay, and
 words of both sides are sometimes unknown, so that characters do. What is kept is a moving average of
 the weights over the steps.
@@ -30,7 +31,7 @@ sys.path[:0] = [str(HERE.parent / "src"), str(HERE)]
 
 from askai.passages import split  # noqa: E402
 from askai.reading import UNKNOWN, Vocabulary  # noqa: E402
-from askai.text import fold, units  # noqa: E402
+from askai.text import fold, sentences, units  # noqa: E402
 from askai.types import Article  # noqa: E402
 from questions import QUESTIONS, READING_SETS, load_pairs, passage_key, read_batch, read_rows  # noqa: E402
 from reader_model import Reader  # noqa: E402
@@ -39,6 +40,8 @@ from texts import reword  # noqa: E402
 
 QUESTIONS_PER_STEP = 18
 UNKNOWN_WORDS = 0.1
+CUT_BESIDE, CUT_ALONE, SHORTEST_REST = 0.5, 0.15, 40
+"""How often the wrong passage is the right one without its answer, and how often that stands alone."""
 AVERAGED = 0.998
 """Share of the moving average that stays at each step."""
 
@@ -149,12 +152,29 @@ def draw(pool: Pool, order: list[int], rng: random.Random) -> Iterator[list[Aske
             others = list(e.near) if e.gold >= 0 else []
             candidates = others + pool.mined[i]
             rng.shuffle(candidates)
-            rows = [e.gold] if e.gold >= 0 else [rng.choice(e.near)]
+            first = e.gold if e.gold >= 0 else rng.choice(e.near)
+            passages = [(pool.texts[first], pool.titles[first])]
             # The same number of passages in each step: few different shapes, each of which is compiled once.
-            rows += [r for r in candidates if r not in rows][: number % 2]
-            passages = tuple((pool.texts[row], pool.titles[row]) for row in rows)
-            step.append(Asked(question, passages, 0, ((e.start, e.end),)) if e.gold >= 0 else Asked(question, passages, -1, ()))
+            wrong = [(pool.texts[r], pool.titles[r]) for r in candidates if r != first][: number % 2]
+            rest = without(pool.texts[first], e.start, e.end) if e.gold >= 0 else None
+            if rest is not None and wrong and rng.random() < CUT_BESIDE:
+                wrong = [(rest, pool.titles[first])]
+            elif rest is not None and not wrong and rng.random() < CUT_ALONE:
+                step.append(Asked(question, ((rest, pool.titles[first]),), -1, ()))
+                continue
+            spans = ((e.start, e.end),) if e.gold >= 0 else ()
+            step.append(Asked(question, (*passages, *wrong), 0 if spans else -1, spans))
         yield step
+
+
+def without(text: str, start: int, end: int) -> str | None:
+    """The passage without the sentences that the answer stands in: about the same, yet no answer.
+
+    None where the answer's words stand elsewhere as well, or where little is left.
+    """
+    pieces = sentences(text)
+    rest = "".join(text[a:b] for a, b in pieces if b <= start or a >= end)
+    return rest if len(rest) >= SHORTEST_REST and text[start:end] not in rest else None
 
 
 def prepared(vocabulary: Vocabulary, questions: list[Asked], chance: np.random.Generator) -> Step:

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import cache
+from operator import add
 
 import opencc
 import rjieba
@@ -20,6 +21,7 @@ HAN_CHAR = re.compile(f"[{HAN}]")
 # Begins only where a run of letters does, and gives nothing back: a long line takes linear time.
 _CODE = re.compile(r"(?<![a-z0-9])[a-z0-9]++(?:[-_.+#/&'][a-z0-9]++)++")
 _RUN = re.compile(f"[{HAN}]+|[a-z0-9]+")
+_HAN_RUN = re.compile(f"[{HAN}]{{2,}}")
 
 
 @cache
@@ -66,15 +68,13 @@ def units(folded: str) -> Iterator[str]:
     Words of the segmenter, overlapping Han bigrams, and whole codes such as ``gpt-5.2`` beside
     their parts. A single Han character is a unit only where it is a word of its own.
     """
-    for match in _CODE.finditer(folded):
-        yield match.group()
+    # Most of the time of a build is spent here: loops that run in C are twice as fast.
+    yield from _CODE.findall(folded)
     for word, _ in words(folded):
         if len(word) != 2 and _RUN.fullmatch(word):
             yield word
-    for match in _RUN.finditer(folded):
-        run = match.group()
-        if HAN_CHAR.match(run):
-            yield from (run[i : i + 2] for i in range(len(run) - 1))
+    for run in _HAN_RUN.findall(folded):
+        yield from map(add, run, run[1:])
 
 
 _CLOSERS = "」』”’）》〉】〕］｝)]}\"'＂＇*_~"
