@@ -2,8 +2,9 @@
 
 A bag of units (words, Han bigrams, codes, single characters) to the mean of their vectors, trained
 with in-batch negatives (Henderson et al. 2017, "Efficient natural language response suggestion")
-under a Matryoshka loss (Kusupati et al. 2022), and saved as a sentence-transformers
-``StaticEmbedding``. Units are left out at random, so that no single one is relied on.
+under a Matryoshka loss (Kusupati et al. 2022), and saved in 8 bits as a sentence-transformers
+``StaticEmbedding``. A rare unit begins with a longer vector than a frequent one (Sparck Jones 1972), and
+units are left out at random, so that no single one is relied on.
 
 First on running text alone: a piece of a sentence, and the text around it without that sentence (the
 inverse cloze task, Lee et al. 2019), from which units that no question holds get their meaning. Then on
@@ -34,10 +35,13 @@ sys.path[:0] = [str(HERE.parent / "src"), str(HERE)]
 
 from askai.encoder import bag  # noqa: E402
 from askai.text import sentences  # noqa: E402
-from questions import NOT_USED, QUESTIONS, READING_SETS, load_pairs, read_batch, read_rows  # noqa: E402
+from questions import NOT_USED, QUESTIONS, READING_SETS, load_pairs, passage_key, read_batch, read_rows  # noqa: E402
 from texts import pieces, reword  # noqa: E402
 
-DIMENSIONS, N_UNITS, SCALE, BATCH = 256, 60000, 20.0, 1024
+DIMENSIONS, N_UNITS, SCALE, BATCH = 512, 60000, 20.0, 1024
+SIZES = (512, 256, 128)
+LONGEST = 300
+"""Characters of a text that are looked at: passages have about 220."""
 CLUSTERS, IN_BATCH = 640, 24
 TEXTS = {"general": 1.0, "news": 1.0, "history": 0.5, "documentation": 0.3}
 
@@ -71,16 +75,21 @@ def training_pairs(shared: Path, rng: random.Random) -> list[tuple[str, str]]:
         (r["query"], r["positive"]) for r in read_rows(train / "pairs.jsonl.xz") if r["source"] not in NOT_USED
     ]
     # Not CMRC's trial part: calibrate.py fits on it, and its cosines should be those of unseen questions.
+    known = load_pairs(train / "pairs.jsonl.xz")
+    written = [
+        q for folder in sorted(QUESTIONS.glob("batch-*")) for q in read_batch(folder, known) if not isinstance(q, str)
+    ]
+    held_out = {q.passage_key for q in written if q.held_out}
     for name in READING_SETS:
         for r in read_rows(train / f"{name}.jsonl.xz"):
+            if passage_key(r["context"]) in held_out:
+                continue
             text = around(r["context"], max(0, r["context"].find(r["answers"][0]["text"])))
             pairs.append((r["question"], r["title"] + "\n" + text))
             pairs.append((reword(r["question"], rng), r["title"] + "\n" + text))
-    known = load_pairs(train / "pairs.jsonl.xz")
-    for folder in sorted(QUESTIONS.glob("batch-*")):
-        for q in read_batch(folder, known):
-            if not isinstance(q, str) and q.answer and not q.held_out and not q.previous:
-                pairs += [(x, q.title + "\n" + q.passage) for x in (q.question, *(reword(q.question, rng) for _ in range(2)))]
+    for q in written:
+        if q.answer and not q.held_out and not q.previous:
+            pairs += [(x, q.title + "\n" + q.passage) for x in (q.question, *(reword(q.question, rng) for _ in range(2)))]
     pairs = list(dict.fromkeys(pairs))
     rng.shuffle(pairs)
     return pairs
@@ -106,23 +115,25 @@ def _inverse_cloze(text: str, rng: random.Random) -> tuple[str, str]:
     length = rng.randint(8, 40)
     left = rng.randint(begin, max(begin, end - length))
     rest = text if rng.random() < 0.1 else text[:begin] + text[end:]
-    return text[left : min(end, left + length)], rest[:400]
+    return text[left : min(end, left + length)], rest[:LONGEST]
 
 
-def number(pairs: list[tuple[str, str]]) -> list[str]:
-    """The units kept, most frequent first; the first stands for all others."""
+def number(pairs: list[tuple[str, str]]) -> tuple[list[str], Tensor]:
+    """The units kept, most frequent first, the first of which stands for all others; how rare each is, float (n,)."""
     counts: Counter[str] = Counter()
     for pair in pairs:
         for text in pair:
-            counts.update(bag(text[:400]))
-    return ["[UNK]", *(unit for unit, _ in counts.most_common(N_UNITS - 1))]
+            counts.update(bag(text[:LONGEST]))
+    kept = counts.most_common(N_UNITS - 1)
+    rarity = torch.log1p(2 * len(pairs) / torch.tensor([1.0, *(count + 1.0 for _, count in kept)]))
+    return ["[UNK]", *(unit for unit, _ in kept)], rarity / rarity.mean()
 
 
 def numbered(pairs: list[tuple[str, str]], vocabulary: list[str]) -> list[tuple[array, array]]:
     """Every text as an array of the numbers of its units."""
     kept = {unit: i for i, unit in enumerate(vocabulary)}
     return [
-        tuple(array("I", [kept[u] for u in bag(text[:400]) if u in kept] or [0]) for text in pair) for pair in pairs
+        tuple(array("I", [kept[u] for u in bag(text[:LONGEST]) if u in kept] or [0]) for text in pair) for pair in pairs
     ]
 
 
@@ -167,10 +178,11 @@ def drawn(groups: list[list[int]], n: int, rng: random.Random) -> list[int]:
     return list(dict.fromkeys(rng.choice(g) for g in chosen for _ in range(BATCH // IN_BATCH)))
 
 
-def new_table(seed: int) -> torch.nn.EmbeddingBag:
+def new_table(rarity: Tensor, seed: int) -> torch.nn.EmbeddingBag:
     torch.manual_seed(seed)
     table = torch.nn.EmbeddingBag(N_UNITS, DIMENSIONS, mode="mean", padding_idx=0)
     torch.nn.init.normal_(table.weight, std=0.1)
+    table.weight.data *= rarity[:, None]
     return table
 
 
@@ -199,7 +211,7 @@ def train(
         other = (same[:, None] == same[None, :]) & ~torch.eye(len(numbers), dtype=torch.bool)
         target = torch.arange(len(numbers))
         loss = torch.zeros(())
-        for size in (DIMENSIONS, DIMENSIONS // 2):
+        for size in SIZES:
             scores = SCALE * F.normalize(q[:, :size], dim=1) @ F.normalize(p[:, :size], dim=1).T
             scores = scores.masked_fill(other, -1e4)
             loss = loss + F.cross_entropy(scores, target) + F.cross_entropy(scores.T, target)
@@ -212,6 +224,7 @@ def train(
 
 
 def save(table: torch.nn.EmbeddingBag, vocabulary: list[str], out: Path) -> None:
+    from safetensors.numpy import save_file
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
     from tokenizers import Tokenizer
@@ -223,9 +236,13 @@ def save(table: torch.nn.EmbeddingBag, vocabulary: list[str], out: Path) -> None
     # Next to nothing for a unit never seen: it moves no mean, yet a text of such units has a direction.
     table.weight.data[0] = 0.0
     table.weight.data[0, 0] = 1e-3
-    weights = table.weight.detach().half().float().numpy()
-    model = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=weights), Normalize()])
-    model.half().save(str(out), safe_serialization=True)
+    rows = table.weight.detach().numpy()
+    scale = np.abs(rows).max(1) / 127
+    model = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=rows), Normalize()])
+    model.save(str(out), safe_serialization=True)
+    # The layout of model2vec, which StaticEmbedding opens: 8 bits, and what each row is multiplied by.
+    whole = np.round(rows / scale[:, None]).astype(np.int8)
+    save_file({"embeddings": whole, "weights": scale.astype(np.float32)}, out / "model.safetensors")
 
 
 def main() -> None:
@@ -233,23 +250,25 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--text-steps", type=int, default=1800)
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--text-steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=700)
     parser.add_argument("--rate", type=float, default=0.003, help="highest learning rate on the pairs")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     pairs = training_pairs(options.shared, random.Random(options.seed))
-    table, checkpoint = new_table(options.seed), options.work / "static_text.pt"
+    checkpoint = options.work / "static_text.pt"
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         vocabulary = state["vocabulary"]
+        table = new_table(torch.ones(N_UNITS), options.seed)
         table.load_state_dict(state["table"])
     else:
         texts = text_pairs(options.shared, random.Random(options.seed))
         # Each kind counts about the same for the choice of the units.
-        vocabulary = number(pairs + texts[: len(pairs)])
+        vocabulary, rarity = number(pairs + texts[: len(pairs)])
+        table = new_table(rarity, options.seed)
         bags = numbered(texts, vocabulary)
         print(len(bags), "pieces of text", len(vocabulary), "units", flush=True)
         train(table, bags, list(range(len(bags))), Plan(options.text_steps, 0.01, (0.2, 0.3), False), options.seed)
