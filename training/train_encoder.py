@@ -6,11 +6,11 @@ under a Matryoshka loss (Kusupati et al. 2022), and saved in 8 bits as a sentenc
 ``StaticEmbedding``. A rare unit begins with a longer vector than a frequent one (Sparck Jones 1972), and
 units are left out at random, so that no single one is relied on.
 
-First on running text alone: a piece of a sentence, and the text around it without that sentence (the
-inverse cloze task, Lee et al. 2019), from which units that no question holds get their meaning. Then on
-pairs; after a third of these steps half of the batches are drawn from a few clusters of passages that the
-table itself finds alike, so that negatives are hard (as in ANCE, Xiong et al. 2021, by batches). More
-steps on the pairs learn them by heart. ``WORK/static_text.pt`` keeps what the first stage made.
+On pairs of a question (or title, heading) and a passage, and on running text: a piece of a sentence, and the
+text around it without that sentence (the inverse cloze task, Lee et al. 2019). After a third of the steps half
+of the batches are drawn from a few clusters of passages that the table itself finds alike, so that negatives are
+hard (as in ANCE, Xiong et al. 2021, by batches). A few steps only: more of them bring out what texts mean and
+wear off what tells them apart by their words, and learn the pairs by heart.
 Training data only: see ``training/README.md``.
 """
 
@@ -20,9 +20,7 @@ import argparse
 import random
 import sys
 from array import array
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,22 +36,16 @@ from askai.text import sentences  # noqa: E402
 from questions import NOT_USED, QUESTIONS, READING_SETS, load_pairs, passage_key, read_batch, read_rows  # noqa: E402
 from texts import pieces, reword  # noqa: E402
 
-DIMENSIONS, N_UNITS, SCALE, BATCH = 512, 60000, 20.0, 1024
-SIZES = (512, 256, 128)
+DIMENSIONS, N_UNITS, SCALE, BATCH = 768, 50000, 20.0, 1024
+SIZES = (768, 384, 192)
+LEFT_OUT = (0.2, 0.5)
+"""Shares of a question's and a passage's units that are left out at random."""
+TEXT = 0.5
+"""Pieces of running text for each pair."""
 LONGEST = 300
 """Characters of a text that are looked at: passages have about 220."""
 CLUSTERS, IN_BATCH = 640, 24
 TEXTS = {"general": 1.0, "news": 1.0, "history": 0.5, "documentation": 0.3}
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How long and how a stage is trained; ``left_out`` are the shares of a question's and a passage's units."""
-
-    steps: int
-    rate: float
-    left_out: tuple[float, float]
-    clustered: bool
 
 
 def around(context: str, start: int, width: int = 220) -> str:
@@ -118,23 +110,23 @@ def _inverse_cloze(text: str, rng: random.Random) -> tuple[str, str]:
     return text[left : min(end, left + length)], rest[:LONGEST]
 
 
-def number(pairs: list[tuple[str, str]]) -> tuple[list[str], Tensor]:
-    """The units kept, most frequent first, the first of which stands for all others; how rare each is, float (n,)."""
-    counts: Counter[str] = Counter()
-    for pair in pairs:
-        for text in pair:
-            counts.update(bag(text[:LONGEST]))
-    kept = counts.most_common(N_UNITS - 1)
-    rarity = torch.log1p(2 * len(pairs) / torch.tensor([1.0, *(count + 1.0 for _, count in kept)]))
-    return ["[UNK]", *(unit for unit, _ in kept)], rarity / rarity.mean()
+def cut(pairs: Iterable[tuple[str, str]]) -> tuple[list[str], Tensor, list[tuple[array, array]]]:
+    """The units kept, most frequent first, the first of which stands for all others; how rare each is, float (n,);
+    every text as an array of the numbers of its units."""
+    known: dict[str, int] = {}
+    bags = [tuple(array("I", [known.setdefault(u, len(known)) for u in bag(text[:LONGEST])]) for text in pair) for pair in pairs]
+    counts = np.bincount(np.concatenate([np.asarray(b) for pair in bags for b in pair]), minlength=len(known))
+    kept = np.argsort(-counts, kind="stable")[: N_UNITS - 1]
+    numbers = np.zeros(len(known), np.int64)
+    numbers[kept] = np.arange(1, len(kept) + 1)
 
+    def kept_of(ids: array) -> array:
+        found = numbers[np.asarray(ids, np.int64)]
+        return array("I", found[found > 0].tolist() or [0])
 
-def numbered(pairs: list[tuple[str, str]], vocabulary: list[str]) -> list[tuple[array, array]]:
-    """Every text as an array of the numbers of its units."""
-    kept = {unit: i for i, unit in enumerate(vocabulary)}
-    return [
-        tuple(array("I", [kept[u] for u in bag(text[:LONGEST]) if u in kept] or [0]) for text in pair) for pair in pairs
-    ]
+    names = list(known)
+    rarity = torch.log1p(2 * len(bags) / torch.tensor([1.0, *(counts[kept] + 1.0)]))
+    return ["[UNK]", *(names[i] for i in kept)], rarity / rarity.mean(), [(kept_of(q), kept_of(p)) for q, p in bags]
 
 
 def flat(bags: Sequence[array | np.ndarray]) -> tuple[Tensor, Tensor]:
@@ -187,26 +179,25 @@ def new_table(rarity: Tensor, seed: int) -> torch.nn.EmbeddingBag:
 
 
 def train(
-    table: torch.nn.EmbeddingBag, bags: list[tuple[array, array]], texts: list[int], plan: Plan, seed: int
+    table: torch.nn.EmbeddingBag, bags: list[tuple[array, array]], texts: list[int], steps: int, rate: float, seed: int
 ) -> None:
     """``texts`` numbers the passages: a pair with the same one is no negative."""
     # Dense gradients: on a CPU six times as fast as sparse ones at this size.
-    optimiser = torch.optim.Adam(table.parameters(), lr=plan.rate, fused=True)
-    steps = plan.steps
+    optimiser = torch.optim.Adam(table.parameters(), lr=rate, fused=True)
     chance = np.random.default_rng(seed)
     rng, running = random.Random(seed), 0.0
     groups: list[list[int]] = []
-    due = [0.33, 0.66] if plan.clustered else []
+    due = [0.33, 0.66]
     for step in range(steps):
         share = step / steps
         if due and share > due[0]:
             due.pop(0)
             groups = clusters(table, bags)
         for group in optimiser.param_groups:
-            group["lr"] = plan.rate * max(0.02, 1 - share)
+            group["lr"] = rate * max(0.02, 1 - share)
         numbers = drawn(groups if rng.random() < 0.5 else [], len(bags), rng)
-        q = table(*flat(thinned([bags[i][0] for i in numbers], plan.left_out[0], chance)))
-        p = table(*flat(thinned([bags[i][1] for i in numbers], plan.left_out[1], chance)))
+        q = table(*flat(thinned([bags[i][0] for i in numbers], LEFT_OUT[0], chance)))
+        p = table(*flat(thinned([bags[i][1] for i in numbers], LEFT_OUT[1], chance)))
         same = torch.tensor([texts[i] for i in numbers])
         other = (same[:, None] == same[None, :]) & ~torch.eye(len(numbers), dtype=torch.bool)
         target = torch.arange(len(numbers))
@@ -219,7 +210,7 @@ def train(
         loss.backward()
         optimiser.step()
         running = loss.item() if step == 0 else 0.98 * running + 0.02 * loss.item()
-        if step % 100 == 0:
+        if step % 50 == 0:
             print(f"step {step} of {steps} loss {running:.3f}", flush=True)
 
 
@@ -248,36 +239,24 @@ def save(table: torch.nn.EmbeddingBag, vocabulary: list[str], out: Path) -> None
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shared", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--text-steps", type=int, default=1000)
-    parser.add_argument("--steps", type=int, default=700)
-    parser.add_argument("--rate", type=float, default=0.003, help="highest learning rate on the pairs")
+    parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--rate", type=float, default=0.002, help="highest learning rate")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    pairs = training_pairs(options.shared, random.Random(options.seed))
-    checkpoint = options.work / "static_text.pt"
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        vocabulary = state["vocabulary"]
-        table = new_table(torch.ones(N_UNITS), options.seed)
-        table.load_state_dict(state["table"])
-    else:
-        texts = text_pairs(options.shared, random.Random(options.seed))
-        # Each kind counts about the same for the choice of the units.
-        vocabulary, rarity = number(pairs + texts[: len(pairs)])
-        table = new_table(rarity, options.seed)
-        bags = numbered(texts, vocabulary)
-        print(len(bags), "pieces of text", len(vocabulary), "units", flush=True)
-        train(table, bags, list(range(len(bags))), Plan(options.text_steps, 0.01, (0.2, 0.3), False), options.seed)
-        torch.save({"vocabulary": vocabulary, "table": table.state_dict()}, checkpoint)
-    bags = numbered(pairs, vocabulary)
-    print(len(bags), "pairs", flush=True)
+    rng = random.Random(options.seed)
+    pairs = training_pairs(options.shared, rng)
+    texts = text_pairs(options.shared, rng)[: int(TEXT * len(pairs))]
+    print(len(pairs), "pairs", len(texts), "pieces of text", flush=True)
+    pairs += texts
+    vocabulary, rarity, bags = cut(pairs)
+    print(len(vocabulary), "units", flush=True)
     known: dict[str, int] = {}
     passages = [known.setdefault(passage, len(known)) for _, passage in pairs]
-    train(table, bags, passages, Plan(options.steps, options.rate, (0.2, 0.5), True), options.seed)
+    table = new_table(rarity, options.seed)
+    train(table, bags, passages, options.steps, options.rate, options.seed)
     save(table, vocabulary, options.out)
 
 
