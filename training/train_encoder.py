@@ -1,17 +1,18 @@
 """Train the static encoder that ships: ``python training/train_encoder.py --shared ../shared --out DIR``.
 
-A bag of units (words, Han bigrams, codes, single characters) to the mean of their vectors, trained
-with in-batch negatives (Henderson et al. 2017, "Efficient natural language response suggestion")
-under a Matryoshka loss (Kusupati et al. 2022), and saved in 8 bits as a sentence-transformers
-``StaticEmbedding``. A rare unit begins with a longer vector than a frequent one (Sparck Jones 1972), and
-units are left out at random, so that no single one is relied on.
+A bag of units (words, Han bigrams, codes, single characters) to the mean of their vectors, saved in
+8 bits as a sentence-transformers ``StaticEmbedding``. A vector has two parts. The first is trained with
+in-batch negatives (Henderson et al. 2017, "Efficient natural language response suggestion") under a
+Matryoshka loss (Kusupati et al. 2022): it holds what texts mean. The second stays as drawn: a random
+projection (Johnson and Lindenstrauss 1984) of the units weighted by their rarity (Sparck Jones 1972), which
+tells texts apart by their words. Training wears that off, and a mean of trained vectors alone has lost it.
 
-On pairs of a question (or title, heading) and a passage, and on running text: a piece of a sentence, and the
-text around it without that sentence (the inverse cloze task, Lee et al. 2019). After a third of the steps half
-of the batches are drawn from a few clusters of passages that the table itself finds alike, so that negatives are
-hard (as in ANCE, Xiong et al. 2021, by batches). A few steps only: more of them bring out what texts mean and
-wear off what tells them apart by their words, and learn the pairs by heart.
-Training data only: see ``training/README.md``.
+First on running text alone: a piece of a sentence, and the text around it without that sentence (the
+inverse cloze task, Lee et al. 2019), from which units that no question holds get their meaning. Then on
+pairs; after a third of these steps half of the batches are drawn from a few clusters of passages that the
+table itself finds alike, so that negatives are hard (as in ANCE, Xiong et al. 2021, by batches). Units are
+left out at random, so that no single one is relied on. More steps on the pairs learn them by heart.
+``WORK/static_text.pt`` keeps what the first stage made. Training data only: see ``training/README.md``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ import argparse
 import random
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,16 +39,24 @@ from askai.text import sentences  # noqa: E402
 from questions import NOT_USED, QUESTIONS, READING_SETS, load_pairs, passage_key, read_batch, read_rows  # noqa: E402
 from texts import pieces, reword  # noqa: E402
 
-DIMENSIONS, N_UNITS, SCALE, BATCH = 768, 50000, 20.0, 1024
-SIZES = (768, 384, 192)
-LEFT_OUT = (0.2, 0.5)
-"""Shares of a question's and a passage's units that are left out at random."""
-TEXT = 0.5
-"""Pieces of running text for each pair."""
+DIMENSIONS, N_UNITS, SCALE, BATCH = 512, 60000, 20.0, 1024
+SIZES = (512, 256, 128)
+KEPT, DRAWN, WEIGHT, SHIPPED, SAMPLE = 256, 512, 0.7, 50000, 2000
+"""Of the trained dimensions these ship, with so many as drawn; how many of the units; passages to weigh by."""
 LONGEST = 300
 """Characters of a text that are looked at: passages have about 220."""
 CLUSTERS, IN_BATCH = 640, 24
 TEXTS = {"general": 1.0, "news": 1.0, "history": 0.5, "documentation": 0.3}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How long and how a stage is trained; ``left_out`` are the shares of a question's and a passage's units."""
+
+    steps: int
+    rate: float
+    left_out: tuple[float, float]
+    clustered: bool
 
 
 def around(context: str, start: int, width: int = 220) -> str:
@@ -110,23 +121,21 @@ def _inverse_cloze(text: str, rng: random.Random) -> tuple[str, str]:
     return text[left : min(end, left + length)], rest[:LONGEST]
 
 
-def cut(pairs: Iterable[tuple[str, str]]) -> tuple[list[str], Tensor, list[tuple[array, array]]]:
-    """The units kept, most frequent first, the first of which stands for all others; how rare each is, float (n,);
-    every text as an array of the numbers of its units."""
-    known: dict[str, int] = {}
-    bags = [tuple(array("I", [known.setdefault(u, len(known)) for u in bag(text[:LONGEST])]) for text in pair) for pair in pairs]
-    counts = np.bincount(np.concatenate([np.asarray(b) for pair in bags for b in pair]), minlength=len(known))
-    kept = np.argsort(-counts, kind="stable")[: N_UNITS - 1]
-    numbers = np.zeros(len(known), np.int64)
-    numbers[kept] = np.arange(1, len(kept) + 1)
+def number(pairs: list[tuple[str, str]]) -> list[str]:
+    """The units kept, most frequent first; the first stands for all others."""
+    counts: Counter[str] = Counter()
+    for pair in pairs:
+        for text in pair:
+            counts.update(bag(text[:LONGEST]))
+    return ["[UNK]", *(unit for unit, _ in counts.most_common(N_UNITS - 1))]
 
-    def kept_of(ids: array) -> array:
-        found = numbers[np.asarray(ids, np.int64)]
-        return array("I", found[found > 0].tolist() or [0])
 
-    names = list(known)
-    rarity = torch.log1p(2 * len(bags) / torch.tensor([1.0, *(counts[kept] + 1.0)]))
-    return ["[UNK]", *(names[i] for i in kept)], rarity / rarity.mean(), [(kept_of(q), kept_of(p)) for q, p in bags]
+def numbered(pairs: list[tuple[str, str]], vocabulary: list[str]) -> list[tuple[array, array]]:
+    """Every text as an array of the numbers of its units."""
+    kept = {unit: i for i, unit in enumerate(vocabulary)}
+    return [
+        tuple(array("I", [kept[u] for u in bag(text[:LONGEST]) if u in kept] or [0]) for text in pair) for pair in pairs
+    ]
 
 
 def flat(bags: Sequence[array | np.ndarray]) -> tuple[Tensor, Tensor]:
@@ -170,34 +179,57 @@ def drawn(groups: list[list[int]], n: int, rng: random.Random) -> list[int]:
     return list(dict.fromkeys(rng.choice(g) for g in chosen for _ in range(BATCH // IN_BATCH)))
 
 
-def new_table(rarity: Tensor, seed: int) -> torch.nn.EmbeddingBag:
+def rarity(bags: Sequence[tuple[array, array]]) -> Tensor:
+    """How rare each unit is, the mean being 1; float (N_UNITS,)."""
+    counts = np.bincount(np.concatenate([np.asarray(b) for pair in bags for b in pair]), minlength=N_UNITS)
+    rare = torch.log1p(torch.from_numpy(2 * len(bags) / (counts + 1.0))).float()
+    return rare / rare.mean()
+
+
+def new_table(rare: Tensor, seed: int) -> torch.nn.EmbeddingBag:
     torch.manual_seed(seed)
     table = torch.nn.EmbeddingBag(N_UNITS, DIMENSIONS, mode="mean", padding_idx=0)
     torch.nn.init.normal_(table.weight, std=0.1)
-    table.weight.data *= rarity[:, None]
+    table.weight.data *= rare[:, None]
     return table
 
 
+def in_two_parts(table: Tensor, rare: Tensor, passages: Sequence[array], seed: int) -> Tensor:
+    """Float (SHIPPED, KEPT + DRAWN): trained dimensions, and as drawn, ``WEIGHT`` times as long in ``passages``."""
+    ids, offsets = flat(passages)
+
+    def of_length_one(part: Tensor) -> Tensor:
+        part[0] = 0.0
+        return part / F.embedding_bag(ids, part, offsets, mode="sum").norm(dim=1).median()
+
+    as_drawn = torch.randn(N_UNITS, DRAWN, generator=torch.Generator().manual_seed(seed)) * rare[:, None]
+    rows = torch.cat([of_length_one(table[:, :KEPT].clone()), WEIGHT * of_length_one(as_drawn)], 1)[:SHIPPED]
+    # Next to nothing for a unit never seen: it moves no mean, yet a text of such units has a direction.
+    rows[0, 0] = 1e-3 * rows.abs().max()
+    return rows
+
+
 def train(
-    table: torch.nn.EmbeddingBag, bags: list[tuple[array, array]], texts: list[int], steps: int, rate: float, seed: int
+    table: torch.nn.EmbeddingBag, bags: list[tuple[array, array]], texts: list[int], plan: Plan, seed: int
 ) -> None:
     """``texts`` numbers the passages: a pair with the same one is no negative."""
     # Dense gradients: on a CPU six times as fast as sparse ones at this size.
-    optimiser = torch.optim.Adam(table.parameters(), lr=rate, fused=True)
+    optimiser = torch.optim.Adam(table.parameters(), lr=plan.rate, fused=True)
+    steps = plan.steps
     chance = np.random.default_rng(seed)
     rng, running = random.Random(seed), 0.0
     groups: list[list[int]] = []
-    due = [0.33, 0.66]
+    due = [0.33, 0.66] if plan.clustered else []
     for step in range(steps):
         share = step / steps
         if due and share > due[0]:
             due.pop(0)
             groups = clusters(table, bags)
         for group in optimiser.param_groups:
-            group["lr"] = rate * max(0.02, 1 - share)
+            group["lr"] = plan.rate * max(0.02, 1 - share)
         numbers = drawn(groups if rng.random() < 0.5 else [], len(bags), rng)
-        q = table(*flat(thinned([bags[i][0] for i in numbers], LEFT_OUT[0], chance)))
-        p = table(*flat(thinned([bags[i][1] for i in numbers], LEFT_OUT[1], chance)))
+        q = table(*flat(thinned([bags[i][0] for i in numbers], plan.left_out[0], chance)))
+        p = table(*flat(thinned([bags[i][1] for i in numbers], plan.left_out[1], chance)))
         same = torch.tensor([texts[i] for i in numbers])
         other = (same[:, None] == same[None, :]) & ~torch.eye(len(numbers), dtype=torch.bool)
         target = torch.arange(len(numbers))
@@ -210,11 +242,11 @@ def train(
         loss.backward()
         optimiser.step()
         running = loss.item() if step == 0 else 0.98 * running + 0.02 * loss.item()
-        if step % 50 == 0:
+        if step % 100 == 0:
             print(f"step {step} of {steps} loss {running:.3f}", flush=True)
 
 
-def save(table: torch.nn.EmbeddingBag, vocabulary: list[str], out: Path) -> None:
+def save(rows: Tensor, vocabulary: list[str], out: Path) -> None:
     from safetensors.numpy import save_file
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Normalize, StaticEmbedding
@@ -224,40 +256,51 @@ def save(table: torch.nn.EmbeddingBag, vocabulary: list[str], out: Path) -> None
 
     tokenizer = Tokenizer(WordLevel({u: i for i, u in enumerate(vocabulary)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = WhitespaceSplit()
-    # Next to nothing for a unit never seen: it moves no mean, yet a text of such units has a direction.
-    table.weight.data[0] = 0.0
-    table.weight.data[0, 0] = 1e-3
-    rows = table.weight.detach().numpy()
-    scale = np.abs(rows).max(1) / 127
-    model = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=rows), Normalize()])
+    weights = rows.numpy()
+    model = SentenceTransformer(modules=[StaticEmbedding(tokenizer, embedding_weights=weights), Normalize()])
     model.save(str(out), safe_serialization=True)
     # The layout of model2vec, which StaticEmbedding opens: 8 bits, and what each row is multiplied by.
-    whole = np.round(rows / scale[:, None]).astype(np.int8)
+    scale = np.abs(weights).max(1) / 127
+    whole = np.round(weights / scale[:, None]).astype(np.int8)
     save_file({"embeddings": whole, "weights": scale.astype(np.float32)}, out / "model.safetensors")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shared", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=250)
-    parser.add_argument("--rate", type=float, default=0.002, help="highest learning rate")
+    parser.add_argument("--text-steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=700)
+    parser.add_argument("--rate", type=float, default=0.003, help="highest learning rate on the pairs")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    rng = random.Random(options.seed)
-    pairs = training_pairs(options.shared, rng)
-    texts = text_pairs(options.shared, rng)[: int(TEXT * len(pairs))]
-    print(len(pairs), "pairs", len(texts), "pieces of text", flush=True)
-    pairs += texts
-    vocabulary, rarity, bags = cut(pairs)
-    print(len(vocabulary), "units", flush=True)
+    pairs = training_pairs(options.shared, random.Random(options.seed))
+    checkpoint = options.work / "static_text.pt"
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        vocabulary = state["vocabulary"]
+        table = new_table(torch.ones(N_UNITS), options.seed)
+        table.load_state_dict(state["table"])
+    else:
+        texts = text_pairs(options.shared, random.Random(options.seed))
+        # Each kind counts about the same for the choice of the units.
+        vocabulary = number(pairs + texts[: len(pairs)])
+        bags = numbered(texts, vocabulary)
+        table = new_table(rarity(bags), options.seed)
+        print(len(bags), "pieces of text", len(vocabulary), "units", flush=True)
+        train(table, bags, list(range(len(bags))), Plan(options.text_steps, 0.01, (0.2, 0.3), False), options.seed)
+        torch.save({"vocabulary": vocabulary, "table": table.state_dict()}, checkpoint)
+    bags = numbered(pairs, vocabulary)
+    print(len(bags), "pairs", flush=True)
     known: dict[str, int] = {}
     passages = [known.setdefault(passage, len(known)) for _, passage in pairs]
-    table = new_table(rarity, options.seed)
-    train(table, bags, passages, options.steps, options.rate, options.seed)
-    save(table, vocabulary, options.out)
+    train(table, bags, passages, Plan(options.steps, options.rate, (0.2, 0.5), True), options.seed)
+    sample = [passage for _, passage in bags[:SAMPLE]]
+    rows = in_two_parts(table.weight.detach(), rarity(bags), sample, options.seed)
+    save(rows, vocabulary[:SHIPPED], options.out)
 
 
 if __name__ == "__main__":
