@@ -1,6 +1,7 @@
 """Write the trained reader for ONNX Runtime: ``python training/export_reader.py --work WORK --out DIR``.
 
-Matrix weights become 8-bit integers (dynamic quantisation); ``--float`` keeps them as they are.
+Several folders after ``--work``, of rounds that began one from another, give the mean of their weights
+(Wortsman et al. 2022, "Model soups"). Matrix weights become 8-bit integers (dynamic quantisation); ``--float`` keeps them as they are.
 Checks the result against the network it came from.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,18 +25,22 @@ NAMES = ["chars", "words", "marks", "side", "features"]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True, nargs="+")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--float", action="store_true")
     options = parser.parse_args()
-    names = json.loads((options.work / "vocab.json").read_text("utf-8"))
+    vocabulary = options.work[0] / "vocab.json"
+    if any((work / "vocab.json").read_bytes() != vocabulary.read_bytes() for work in options.work):
+        sys.exit("the folders have different vocabularies")
+    names = json.loads(vocabulary.read_text("utf-8"))
     model = Reader(len(names["chars"]), len(names["words"]), dropout=0.0)
-    state = torch.load(options.work / "reader.pt", weights_only=True)
-    model.load_state_dict(state["model"])
+    states = [torch.load(work / "reader.pt", weights_only=True) for work in options.work]
+    model.load_state_dict({k: torch.stack([s["model"][k] for s in states]).mean(0) for k in states[0]["model"]})
+    none = torch.stack([s["none"] for s in states]).mean(0)
     with torch.no_grad():
         # Scores above 0 are then likelier than that nothing answers.
-        model.start.bias -= state["none"]
-        model.end.bias -= state["none"]
+        model.start.bias -= none
+        model.end.bias -= none
     model.eval()
     n, length = 2, 200
     side = torch.zeros(n, length, dtype=torch.int64)
@@ -57,7 +63,7 @@ def main() -> None:
         quantize_dynamic(str(plain), str(target), weight_type=QuantType.QInt8, per_channel=True,
                          op_types_to_quantize=["MatMul", "Gather"])
         plain.unlink()
-    shutil.copyfile(options.work / "vocab.json", options.out / "vocab.json")
+    shutil.copyfile(vocabulary, options.out / "vocab.json")
     with torch.no_grad():
         expected = model(*inputs)
     got = InferenceSession(str(target)).run(None, {k: v.numpy() for k, v in zip(NAMES, inputs, strict=True)})
