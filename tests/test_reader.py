@@ -69,7 +69,10 @@ def assert_alike(one: Reading, other: Reading) -> None:
     np.testing.assert_allclose(best, same, atol=QUANTISATION)
     # Spans of nearly the same score may change places; those that stand out may not.
     if len(one.spans) > 1 and one.spans[0][1] - one.spans[1][1] > 2 * QUANTISATION:
-        assert one.spans[0][0] == other.spans[0][0]
+        mine, theirs = one.spans[0][0], other.spans[0][0]
+        # Only spans that do not touch are listed: one that overlaps the best may be a hair behind it. Where
+        # nothing answers (a score under 0) the two may change places, where something does they may not.
+        assert mine == theirs if best[0] > 0 else mine.start < theirs.end and theirs.start < mine.end
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
