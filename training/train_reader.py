@@ -42,6 +42,8 @@ QUESTIONS_PER_STEP = 18
 UNKNOWN_WORDS = 0.1
 CUT_BESIDE, CUT_ALONE, SHORTEST_REST = 0.5, 0.15, 40
 """How often the wrong passage is the right one without its answer, and how often that stands alone."""
+REPEATED = {"drcd_train_part": 2}
+"""Sets of which each question comes more than once an epoch: this one is small, and the only Traditional one."""
 AVERAGED = 0.998
 """Share of the moving average that stays at each step."""
 
@@ -109,7 +111,7 @@ def load(shared: Path) -> Pool:
             rows = _add_article(pool, known, row["title"], row["context"])
             example = _example(rows, row["question"], start, start + len(text), False, False)
             if example:
-                pool.examples.append(example)
+                pool.examples += [example] * REPEATED.get(name, 1)
     for q in written:
         rows = _add_article(pool, known, q.title, q.passage)
         question = f"{q.previous}{q.question}" if q.previous else q.question

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from askai.encoder import StaticEncoder, with_characters
+from askai.encoder import StaticEncoder
 from askai.lexical import Array, Postings, merge as merge_postings
 from askai.passages import split
 from askai.segments import Entry, Parts, article_digest, load_array
@@ -116,7 +116,7 @@ class Builder:
             chosen = missing[begin : begin + step]
             if isinstance(self._encoder, StaticEncoder):
                 # The units are at hand from the keyword index: cut the text only once.
-                made = self._encoder.encode_bags([with_characters(bags[n], folded[n]) for n in chosen])
+                made = self._encoder.encode_units([bags[n] for n in chosen], [folded[n] for n in chosen])
             else:
                 made = self._encoder.encode_passages([self._texts[n] for n in chosen])
             out[chosen] = made

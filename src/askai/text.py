@@ -15,7 +15,9 @@ from operator import add
 import opencc
 import rjieba
 
-HAN = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+HAN_RANGES = ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x3FFFF))
+"""First and last code points."""
+HAN = "".join(f"{chr(first)}-{chr(last)}" for first, last in HAN_RANGES)
 
 HAN_CHAR = re.compile(f"[{HAN}]")
 # Begins only where a run of letters does, and gives nothing back: a long line takes linear time.
@@ -70,7 +72,7 @@ def units(folded: str) -> Iterator[str]:
     """
     # Most of the time of a build is spent here: loops that run in C are twice as fast.
     yield from _CODE.findall(folded)
-    for word, _ in words(folded):
+    for word in rjieba.cut(folded, hmm=False):
         if len(word) != 2 and _RUN.fullmatch(word):
             yield word
     for run in _HAN_RUN.findall(folded):
