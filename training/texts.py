@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import lzma
 import random
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+
+from pypinyin import lazy_pinyin
 
 from askai.synonyms import lexicon
 from askai.text import fold
@@ -34,3 +38,22 @@ def reword(question: str, rng: random.Random) -> str:
             out += [folded[last:start], rng.choice(words)]
             last = end
     return "".join([*out, folded[last:]])
+
+
+@cache
+def _homophones() -> dict[str, str]:
+    """The 3,755 common characters of GB 2312, each with those that sound the same but for the tone."""
+    common = [bytes((high, low)).decode("gb2312", "ignore") for high in range(0xB0, 0xD8) for low in range(0xA1, 0xFF)]
+    by_sound: dict[str, list[str]] = defaultdict(list)
+    for char in filter(None, common):
+        by_sound[lazy_pinyin(char)[0]].append(char)
+    return {char: "".join(c for c in alike if c != char) for alike in by_sound.values() for char in alike}
+
+
+def mistyped(question: str, rng: random.Random) -> str:
+    """One of its characters is another one that sounds the same, as input methods have it."""
+    places = [i for i, char in enumerate(question) if _homophones().get(char)]
+    if not places:
+        return question
+    i = rng.choice(places)
+    return question[:i] + rng.choice(_homophones()[question[i]]) + question[i + 1 :]

@@ -5,8 +5,9 @@ passage that answers it, half of them with one that looks right and does not (mi
 training passages, from the same article, or the right one without the sentence that answers); starts and
 ends are normalised over all of them together with a "no answer" score (Clark and Gardner 2018), so that
 scores compare across passages. Words of the
-questions are sometimes replaced by stand-ins of the lexicon, so that overlap alone does not pay, and
-words of both sides are sometimes unknown, so that characters do. What is kept is a moving average of
+questions are sometimes replaced by stand-ins of the lexicon, and the question itself sometimes stands in
+the passages, so that overlap alone does not pay; words of both sides are sometimes unknown, and characters
+of the question wrong. What is kept is a moving average of
 the weights over the steps.
 """
 
@@ -19,7 +20,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import bm25s
@@ -30,18 +31,20 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "src"), str(HERE)]
 
 from askai.passages import split  # noqa: E402
-from askai.reading import UNKNOWN, Vocabulary  # noqa: E402
+from askai.reading import MAX_PASSAGE, UNKNOWN, Vocabulary  # noqa: E402
 from askai.text import fold, sentences, units  # noqa: E402
 from askai.types import Article  # noqa: E402
 from questions import QUESTIONS, READING_SETS, load_pairs, passage_key, read_batch, read_rows  # noqa: E402
 from reader_model import Reader  # noqa: E402
 from reading_steps import Asked, Step, loss_of, optimiser_of, rate_at, scores_of, set_rate, tensors  # noqa: E402
-from texts import reword  # noqa: E402
+from texts import mistyped, reword  # noqa: E402
 
 QUESTIONS_PER_STEP = 18
 UNKNOWN_WORDS = 0.1
 CUT_BESIDE, CUT_ALONE, SHORTEST_REST = 0.5, 0.15, 40
 """How often the wrong passage is the right one without its answer, and how often that stands alone."""
+ECHOED, MISTYPED = 0.12, 0.06
+"""How often the question itself stands in the passages, before or after the rest; how often a character is wrong."""
 REPEATED = {"drcd_train_part": 2}
 """Sets of which each question comes more than once an epoch: this one is small, and the only Traditional one."""
 AVERAGED = 0.998
@@ -151,6 +154,8 @@ def draw(pool: Pool, order: list[int], rng: random.Random) -> Iterator[list[Aske
             if rng.random() < 0.5:
                 # With a question mark or without: else it tells the kinds of questions apart.
                 question = question.rstrip("？?") + rng.choice(("？", ""))
+            if rng.random() < MISTYPED:
+                question = mistyped(question, rng)
             others = list(e.near) if e.gold >= 0 else []
             candidates = others + pool.mined[i]
             rng.shuffle(candidates)
@@ -159,13 +164,13 @@ def draw(pool: Pool, order: list[int], rng: random.Random) -> Iterator[list[Aske
             # The same number of passages in each step: few different shapes, each of which is compiled once.
             wrong = [(pool.texts[r], pool.titles[r]) for r in candidates if r != first][: number % 2]
             rest = without(pool.texts[first], e.start, e.end) if e.gold >= 0 else None
+            spans = ((e.start, e.end),) if e.gold >= 0 else ()
             if rest is not None and wrong and rng.random() < CUT_BESIDE:
                 wrong = [(rest, pool.titles[first])]
             elif rest is not None and not wrong and rng.random() < CUT_ALONE:
-                step.append(Asked(question, ((rest, pool.titles[first]),), -1, ()))
-                continue
-            spans = ((e.start, e.end),) if e.gold >= 0 else ()
-            step.append(Asked(question, (*passages, *wrong), 0 if spans else -1, spans))
+                passages, spans = [(rest, pool.titles[first])], ()
+            asked = Asked(question, (*passages, *wrong), 0 if spans else -1, spans)
+            step.append(echoed(asked, rng) if rng.random() < ECHOED else asked)
         yield step
 
 
@@ -177,6 +182,17 @@ def without(text: str, start: int, end: int) -> str | None:
     pieces = sentences(text)
     rest = "".join(text[a:b] for a, b in pieces if b <= start or a >= end)
     return rest if len(rest) >= SHORTEST_REST and text[start:end] not in rest else None
+
+
+def echoed(asked: Asked, rng: random.Random) -> Asked:
+    """The same with the question as a line of every passage: pages repeat what they answer, and what they do not."""
+    line = asked.question
+    if max(len(text) for text, _ in asked.passages) + len(line) >= MAX_PASSAGE:
+        return asked
+    if rng.random() < 0.5:
+        return replace(asked, passages=tuple((f"{text}\n{line}", title) for text, title in asked.passages))
+    moved = tuple((start + len(line) + 1, end + len(line) + 1) for start, end in asked.spans)
+    return replace(asked, passages=tuple((f"{line}\n{text}", title) for text, title in asked.passages), spans=moved)
 
 
 def prepared(vocabulary: Vocabulary, questions: list[Asked], chance: np.random.Generator) -> Step:
