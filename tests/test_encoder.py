@@ -110,6 +110,13 @@ def test_repeated_units_count_less_than_in_proportion() -> None:
     assert [bag("价格，" * n).count("价格") for n in (1, 2, 3, 10, 100)] == [1, 2, 2, 5, 25]
 
 
+def test_a_unit_never_seen_weighs_next_to_nothing(static: StaticEncoder) -> None:
+    unseen = " qzxvkj" * 50
+    assert "qzxvkj" in bag(unseen)
+    np.testing.assert_allclose(static.encode_question("价格" + unseen), static.encode_question("价格"), atol=1e-4)
+    assert np.linalg.norm(static.encode_question(unseen)) == pytest.approx(1.0)
+
+
 @given(text=st.text(max_size=80))
 def test_bag_drops_no_unit_and_adds_none(text: str) -> None:
     folded = fold(text)
