@@ -125,6 +125,15 @@ def test_bag_drops_no_unit_and_adds_none(text: str) -> None:
     assert len(bag(text)) <= len(all_units)
 
 
+def test_equals_sentence_transformers_beside_many_units_never_seen(
+    static: StaticEncoder, reference: SentenceTransformer
+) -> None:
+    for known in ("", "的", "价格"):
+        text = known + "".join(chr(0x20100 + 7 * i) for i in range(300))
+        theirs = reference.encode(" ".join(bag(text)), normalize_embeddings=True, show_progress_bar=False)
+        np.testing.assert_allclose(static.encode_question(text), theirs, atol=TOLERANCE)
+
+
 def test_units_hold_no_white_space() -> None:
     """The tokenizer that ships cuts at white space: a unit with some would be two of its tokens."""
     for text in TEXTS:
@@ -191,7 +200,15 @@ def test_damaged_files_give_a_model_error(tmp_path: Path, name: str, damage: str
         StaticEncoder(copy)
 
 
-@pytest.mark.parametrize("vocabulary", [{}, [], {"model": []}, {"model": {"vocab": ["a"]}}, "x"])
+def with_units(units: dict[str, object]) -> dict[str, object]:
+    return {"model": {"vocab": units}}
+
+
+@pytest.mark.parametrize(
+    "vocabulary",
+    [{}, [], {"model": []}, {"model": {"vocab": ["a"]}}, "x", with_units({}), with_units({"的": "x"}),
+     with_units({"的": 50_000})],
+)
 def test_foreign_tokenizer_gives_a_model_error(tmp_path: Path, vocabulary: object) -> None:
     copy = shutil.copytree(MODELS / DEFAULT, tmp_path / "model")
     (copy / "tokenizer.json").write_text(json.dumps(vocabulary), "utf-8")

@@ -1,4 +1,4 @@
-"""Running text in pieces, and questions in other words: for the training of both models."""
+"""Running text in pieces, and questions in other words or with a slip of the pen: for the training of both models."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-
-from pypinyin import lazy_pinyin
 
 from askai.synonyms import lexicon
 from askai.text import fold
@@ -43,6 +41,8 @@ def reword(question: str, rng: random.Random) -> str:
 @cache
 def _homophones() -> dict[str, str]:
     """The 3,755 common characters of GB 2312, each with those that sound the same but for the tone."""
+    from pypinyin import lazy_pinyin
+
     common = [bytes((high, low)).decode("gb2312", "ignore") for high in range(0xB0, 0xD8) for low in range(0xA1, 0xFF)]
     by_sound: dict[str, list[str]] = defaultdict(list)
     for char in filter(None, common):

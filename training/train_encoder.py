@@ -205,7 +205,7 @@ def in_two_parts(table: Tensor, rare: Tensor, passages: Sequence[array], seed: i
     as_drawn = torch.randn(N_UNITS, DRAWN, generator=torch.Generator().manual_seed(seed)) * rare[:, None]
     rows = torch.cat([of_length_one(table[:, :KEPT].clone()), WEIGHT * of_length_one(as_drawn)], 1)[:SHIPPED]
     # Next to nothing for a unit never seen: it moves no mean, yet a text of such units has a direction.
-    rows[0, 0] = 1e-6 * rows.abs().max()
+    rows[0, 0] = 1e-9 * rows.abs().max()
     return rows
 
 

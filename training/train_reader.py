@@ -4,11 +4,10 @@ Starts from ``WORK/pretrained.pt``, resumes from ``WORK/reader.pt``. Each questi
 passage that answers it, half of them with one that looks right and does not (mined by BM25 over all
 training passages, from the same article, or the right one without the sentence that answers); starts and
 ends are normalised over all of them together with a "no answer" score (Clark and Gardner 2018), so that
-scores compare across passages. Words of the
-questions are sometimes replaced by stand-ins of the lexicon, and the question itself sometimes stands in
-the passages, so that overlap alone does not pay; words of both sides are sometimes unknown, and characters
-of the question wrong. What is kept is a moving average of
-the weights over the steps.
+scores compare across passages. Words of the questions are sometimes replaced by stand-ins of the lexicon,
+and the question itself sometimes stands in the passages, so that overlap alone does not pay; words of both
+sides are sometimes unknown, and characters of the question wrong. What is kept is a moving average of the
+weights over the steps.
 """
 
 from __future__ import annotations

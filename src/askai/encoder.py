@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain, pairwise, repeat
 from pathlib import Path
 from typing import Any, cast
@@ -43,6 +43,17 @@ def bag(text: str) -> list[str]:
     return [unit for unit, n in counts.items() for _ in range(int(n**_SUBLINEAR + 0.5))]
 
 
+def _numbers_of_characters(numbers: Mapping[str, int]) -> Array:
+    """int32 by code point: the number of each Han character, 0 where it has none; -1 for other characters."""
+    found = np.full(_BEYOND_HAN + 1, -1, np.int32)
+    for first, last in HAN_RANGES:
+        found[first : last + 1] = 0
+    for unit, number in numbers.items():
+        if HAN_CHAR.fullmatch(unit):
+            found[ord(unit)] = number
+    return found
+
+
 class StaticEncoder:
     """Reads a ``StaticEmbedding`` folder with numpy alone: ready in a fraction of a second.
 
@@ -61,40 +72,36 @@ class StaticEncoder:
             tensors = load_file(weights)
             self._table, self._scales = tensors["embeddings"], tensors["weights"]
             self._ids: dict[str, int] = dict(vocabulary)
+            self._characters = _numbers_of_characters(self._ids)
+            if max(self._ids.values()) >= len(self._table) or self._table.shape[:1] != self._scales.shape:
+                raise ValueError("tokenizer.json 与 model.safetensors 不配套")
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise ModelError(
                 f"模型文件夹 {folder} 缺文件或已损坏（{error}）。请重新安装 askai，或用 --model 指定别的模型。"
             ) from error
-        self._characters = np.full(_BEYOND_HAN + 1, -1, np.int64)
-        """The number of each Han character's unit by its code point, 0 where it has none; -1 for other characters."""
-        for first, last in HAN_RANGES:
-            self._characters[first : last + 1] = 0
-        for unit, number in self._ids.items():
-            if HAN_CHAR.fullmatch(unit):
-                self._characters[ord(unit)] = number
         digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:16]
         self.fingerprint = f"{folder.name}:{digest}"
         self.dimensions = int(self._table.shape[1])
 
     def _counted(self, keywords: Sequence[Sequence[str]], folded: Sequence[str]) -> tuple[Array, Array, Floats]:
-        """Each text's units, each once: whose it is, int64 (m,) ascending; which, int64 (m,); its weight (m,)."""
+        """Each text's units, each once: whose, int64 (m,) ascending; which, int64 (m,); its weight, float32 (m,)."""
         # One pass over all texts: cutting them is then what most of the time goes into.
         flat = chain.from_iterable(keywords)
         numbers = np.fromiter(map(self._ids.get, flat, repeat(0)), np.int64, sum(map(len, keywords)))
-        codes = np.frombuffer("".join(folded).encode("utf-32-le", "surrogatepass"), np.uint32)
+        codes = np.frombuffer("".join(folded).encode("utf-32-le", "surrogatepass"), "<u4")
         characters = self._characters[np.minimum(codes, _BEYOND_HAN)]
         rows = np.arange(len(folded))
-        # A text without units still has a direction, that of unknown ones.
+        # A text without units still has a direction, that of unknown ones; they weigh next to nothing elsewhere.
         which = np.concatenate([rows * 0, numbers, characters])
         whose = np.concatenate([rows, np.repeat(rows, [*map(len, keywords)]), np.repeat(rows, [*map(len, folded)])])
         found, counts = np.unique((whose * len(self._table) + which)[which >= 0], return_counts=True)
         whose, which = np.divmod(found, len(self._table))
-        return whose, which, (counts**_SUBLINEAR + 0.5).astype(np.int64) * self._scales[which]
+        return whose, which, np.floor(counts**_SUBLINEAR + 0.5).astype(np.float32) * self._scales[which]
 
     def encode_units(self, keywords: Sequence[Sequence[str]], folded: Sequence[str]) -> Floats:
         """float32 (n, dimensions): the unit-length mean of each text's unit vectors.
 
-        ``keywords`` are the keyword units of the folded texts, where they are at hand.
+        ``keywords[i]`` are the keyword units of ``folded[i]``: a caller that has them need not cut the text again.
         """
         whose, which, weights = self._counted(keywords, folded)
         ends = np.searchsorted(whose, np.arange(len(folded) + 1))
