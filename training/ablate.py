@@ -90,7 +90,6 @@ def main() -> None:
     search("CMRC's trial part", *trial(options.shared))
     if options.search_only:
         return
-    retrieval.SYNONYM_WEIGHT, retrieval.DENSE_WEIGHT = 0.5, 1.5
     reader = NeuralReader(MODELS / READER, threads=2)
     found, others = cases(options.shared, reader, 100000), encyclopaedic(options.shared, reader)
     parts = [[c for c in found if int(c.question.passage_key[0], 16) % 2 == part] for part in (1, 0)]

@@ -1,7 +1,8 @@
 """Take a reader's 8-bit weights as a start: ``python training/import_reader.py --work WORK``.
 
-Writes ``WORK/start.pt``, from which ``pretrain.py`` begins in place of vectors of words. The 8-bit weights
-become floats again; the head that guessed masked words is new.
+Writes ``WORK/start.pt``, from which ``pretrain.py`` begins in place of vectors of words, and
+``train_reader.py`` where nothing was pre-trained. The 8-bit weights become floats again; the head that
+guessed masked words is new.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ def main() -> None:
     missing, unexpected = model.load_state_dict(state, strict=False)
     if unexpected or any(not name.startswith("mlm") for name in missing):
         sys.exit(f"not the reader's weights: {missing} missing, {unexpected} unexpected")
-    torch.save({"model": model.state_dict()}, options.work / "start.pt")
+    # What says that nothing answers went into the other weights when the reader was exported.
+    torch.save({"model": model.state_dict(), "none": torch.zeros(1)}, options.work / "start.pt")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Fine-tune the reader: ``python training/train_reader.py --shared ../shared --work WORK --minutes 45``.
 
-Starts from ``WORK/pretrained.pt``, resumes from ``WORK/reader.pt``. Each question comes with the
+Starts from ``WORK/pretrained.pt``, or from ``WORK/start.pt`` where there is none; resumes from ``WORK/reader.pt``. Each question comes with the
 passage that answers it, half of them with one that looks right and does not (mined by BM25 over all
 training passages, from the same article, or the right one without the sentence that answers); starts and
 ends are normalised over all of them together with a "no answer" score (Clark and Gardner 2018), so that
@@ -60,8 +60,9 @@ class Example:
     end: int
     near: tuple[int, ...]
     """Rows of other passages of the same article."""
-    own: bool
     held_out: bool
+    times: int = 1
+    """How often it comes in an epoch."""
 
 
 @dataclass(slots=True)
@@ -83,14 +84,14 @@ def _add_article(pool: Pool, known: dict[str, list[tuple[int, int, int]]], title
     return known[text]
 
 
-def _example(rows, question: str, start: int, end: int, own: bool, held_out: bool) -> Example | None:
+def _example(rows, question: str, start: int, end: int, held_out: bool, times: int = 1) -> Example | None:
     if start < 0:
         near = tuple(r for r, _, _ in rows)
-        return Example(question, -1, -1, -1, near, own, held_out)
+        return Example(question, -1, -1, -1, near, held_out, times)
     for row, a, b in rows:
         if a <= start and end <= b:
             near = tuple(r for r, _, _ in rows if r != row)
-            return Example(question, row, start - a, end - a, near, own, held_out)
+            return Example(question, row, start - a, end - a, near, held_out, times)
     return None
 
 
@@ -111,13 +112,13 @@ def load(shared: Path) -> Pool:
                 continue
             start = min(places, key=lambda i: abs(i - start))
             rows = _add_article(pool, known, row["title"], row["context"])
-            example = _example(rows, row["question"], start, start + len(text), False, False)
+            example = _example(rows, row["question"], start, start + len(text), False, REPEATED.get(name, 1))
             if example:
-                pool.examples += [example] * REPEATED.get(name, 1)
+                pool.examples.append(example)
     for q in written:
         rows = _add_article(pool, known, q.title, q.passage)
         question = f"{q.previous}{q.question}" if q.previous else q.question
-        example = _example(rows, question, q.start, q.start + len(q.answer), True, q.held_out)
+        example = _example(rows, question, q.start, q.start + len(q.answer), q.held_out)
         if example:
             pool.examples.append(example)
     return pool
@@ -188,10 +189,10 @@ def echoed(asked: Asked, rng: random.Random) -> Asked:
     line = asked.question
     if max(len(text) for text, _ in asked.passages) + len(line) >= MAX_PASSAGE:
         return asked
-    if rng.random() < 0.5:
-        return replace(asked, passages=tuple((f"{text}\n{line}", title) for text, title in asked.passages))
-    moved = tuple((start + len(line) + 1, end + len(line) + 1) for start, end in asked.spans)
-    return replace(asked, passages=tuple((f"{line}\n{text}", title) for text, title in asked.passages), spans=moved)
+    before, after = ("", f"\n{line}") if rng.random() < 0.5 else (f"{line}\n", "")
+    passages = tuple((f"{before}{text}{after}", title) for text, title in asked.passages)
+    spans = tuple((start + len(before), end + len(before)) for start, end in asked.spans)
+    return replace(asked, passages=passages, spans=spans)
 
 
 def prepared(vocabulary: Vocabulary, questions: list[Asked], chance: np.random.Generator) -> Step:
@@ -249,7 +250,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     pool = load(options.shared)
     mine(pool)
-    train = [i for i, e in enumerate(pool.examples) if not e.held_out]
+    train = [i for i, e in enumerate(pool.examples) if not e.held_out for _ in range(e.times)]
     held = [i for i, e in enumerate(pool.examples) if e.held_out]
     random.Random(3).shuffle(held)
     print(len(train), "questions to train,", len(held), "held out,", len(pool.texts), "passages", flush=True)
@@ -266,7 +267,8 @@ def main() -> None:
         optimiser.load_state_dict(state["optimiser"])
         none.data, spent, done = state["none"], state["spent"], state["step"]
     else:
-        state = torch.load(options.work / "pretrained.pt", weights_only=True)
+        pretrained, start = options.work / "pretrained.pt", options.work / "start.pt"
+        state = torch.load(pretrained if pretrained.exists() else start, weights_only=True)
         model.load_state_dict(state["model"])
         average.load_state_dict(state["model"])
         none.data = state["none"]

@@ -12,13 +12,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from askai.errors import ModelError
 from askai.text import HAN_CHAR, HAN_RANGES, fold, units
-from askai.types import Encoder, Floats
-
-Array = NDArray[Any]
+from askai.types import Encoder, Floats, Ints
 
 MODELS = Path(__file__).parent / "models"
 DEFAULT = "askai-static-zh"
@@ -43,13 +40,13 @@ def bag(text: str) -> list[str]:
     return [unit for unit, n in counts.items() for _ in range(int(n**_SUBLINEAR + 0.5))]
 
 
-def _numbers_of_characters(numbers: Mapping[str, int]) -> Array:
-    """int32 by code point: the number of each Han character, 0 where it has none; -1 for other characters."""
-    found = np.full(_BEYOND_HAN + 1, -1, np.int32)
+def _numbers_of_characters(numbers: Mapping[str, int]) -> Ints:
+    """int64 by code point: the number of each Han character, 0 where it has none; -1 for other characters."""
+    found = np.full(_BEYOND_HAN + 1, -1, np.int64)
     for first, last in HAN_RANGES:
         found[first : last + 1] = 0
     for unit, number in numbers.items():
-        if HAN_CHAR.fullmatch(unit):
+        if len(unit) == 1 and HAN_CHAR.match(unit):
             found[ord(unit)] = number
     return found
 
@@ -83,7 +80,7 @@ class StaticEncoder:
         self.fingerprint = f"{folder.name}:{digest}"
         self.dimensions = int(self._table.shape[1])
 
-    def _counted(self, keywords: Sequence[Sequence[str]], folded: Sequence[str]) -> tuple[Array, Array, Floats]:
+    def _counted(self, keywords: Sequence[Sequence[str]], folded: Sequence[str]) -> tuple[Ints, Ints, Floats]:
         """Each text's units, each once: whose, int64 (m,) ascending; which, int64 (m,); its weight, float32 (m,)."""
         # One pass over all texts: cutting them is then what most of the time goes into.
         flat = chain.from_iterable(keywords)
@@ -92,7 +89,7 @@ class StaticEncoder:
         characters = self._characters[np.minimum(codes, _BEYOND_HAN)]
         rows = np.arange(len(folded))
         # A text without units still has a direction, that of unknown ones; they weigh next to nothing elsewhere.
-        which = np.concatenate([rows * 0, numbers, characters])
+        which = np.concatenate([np.zeros_like(rows), numbers, characters])
         whose = np.concatenate([rows, np.repeat(rows, [*map(len, keywords)]), np.repeat(rows, [*map(len, folded)])])
         found, counts = np.unique((whose * len(self._table) + which)[which >= 0], return_counts=True)
         whose, which = np.divmod(found, len(self._table))
