@@ -96,6 +96,30 @@ def test_only_lists_in_the_passages_found_count() -> None:
     assert dict(zip(lists.SIGNALS, listed.signals, strict=True))["about"] == 1.0
 
 
+SPRINGS = "北投的温泉分三种：\n\n1. **青磺泉**：偏绿\n2. **白磺泉**：乳白\n3. **铁磺泉**：偏红\n\n"
+YEARS = "温泉的开发：\n\n- 1894 年，有人建了温泉旅馆\n- 1913 年，浴场落成\n- 1916 年，铁路通到温泉\n"
+
+
+@pytest.mark.parametrize(
+    ("question", "springs", "years"),
+    [
+        ("北投有哪几种温泉？", (1.0, 0.0), (1 / 3, 1.0)),
+        ("北投有哪些泉质？", (1.0, 0.0), (1 / 3, 1.0)),
+        ("北投温泉经过了哪些年份？", (0.0, 0.0), (0.0, 0.0)),
+        ("去北投要注意什么？", (0.0, 0.0), (0.0, 1.0)),
+    ],
+)
+def test_items_are_called_what_was_asked_for_or_begin_with_dates(
+    question: str, springs: tuple[float, float], years: tuple[float, float]
+) -> None:
+    chosen = article(SPRINGS + YEARS)
+    asked = wanted(question, lambda units: [1.0] * len(units))
+    hits = [Hit(0, Passage(chosen.id, 0, len(chosen.text)), 1.0)]
+    found = lists.find(question, asked, hits, [], {chosen.id: chosen}, load_encoder(None))
+    signals = [dict(zip(lists.SIGNALS, listed.signals, strict=True)) for listed in found]
+    assert [(s["named"], s["dated"]) for s in signals] == [springs, years]
+
+
 # --- answers ----------------------------------------------------------------------------------------
 
 STREETS = "# 老街\n\n## 衰落\n\n老街在清朝晚期衰落，主要原因有三个：\n\n- 河道淤塞；\n- 铁路通车；\n- 税卡撤走。\n\n后来又修过桥。\n"

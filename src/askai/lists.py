@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from askai.evidence import Wanted, coverage
+from askai.evidence import Wanted, coverage, informative
 from askai.passages import HEADING
 from askai.responder import Candidate, cite, logistic
 from askai.text import fold, sentences
@@ -32,12 +32,17 @@ _ORDINAL = re.compile(r"第[一二三四五六七八九十\d]+.?|步[骤驟].{1,
 _MARKS = "*_`　 \t。；;，,、"
 _ASKED_KIND = re.compile(r"几大?([种类款样步项条点道支档级位家])")
 _SORTS = "种类款样"
+_ASKED_NOUN = re.compile(r"(?:[哪那]些|[哪那]?几大?[种类款样项条道支档级位家个座处])(?:的|不同)?([\u3400-\u9fff]{1,8})")
+_DATE = re.compile(r"(?:公元前?)?[0-9〇一二三四五六七八九十]{1,4}[ ~～-]{0,3}[0-9〇一二三四五六七八九十]{0,4} ?(?:年|世纪|月|日)")
+_ASKED_DATES = re.compile(r"年|历史|经过|经历|过程|先后|时间|时候|何时|大事|历程|阶段|[哪几]天|日期")
 _LONGEST, _LONGEST_LEAD, _LONGEST_NAMES = 1500, 140, 240
 _BEHIND = 6.0
 
-SIGNALS = ("about", "whole", "about_cosine", "whole_cosine", "retrieval", "leads", "counted")
+SIGNALS = ("about", "whole", "about_cosine", "whole_cosine", "retrieval", "leads", "counted", "named", "dated")
 """What speaks for a list: how much of the question its title, heading and lead-in hold, and all of it, by words
-and by vectors; how far behind the best its passage and its best sentence are; 三類 where 几种 was asked."""
+and by vectors; how far behind the best its passage and its best sentence are; 三類 where 几种 was asked; the share
+of its items that are called what was asked for (青磺泉 where 哪些温泉 was), and of those that begin with a date
+where none was asked for."""
 HANDICAP = 0.4
 """Of one sentence against a list where several things are plainly asked for: it rarely holds them all.
 training/README.md has the figures."""
@@ -200,7 +205,8 @@ def find(
         for about, ((id, _), (x, _)) in zip(abouts, found.items(), strict=True)
     ]
     vectors = encoder.encode_passages([*abouts, *wholes]) @ encoder.encode_question(question)
-    counted = _counted(fold(question))
+    folded = fold(question)
+    counted, called, dates = _counted(folded), _called(folded), _ASKED_DATES.search(folded) is not None
     out = []
     for n, ((id, _), (listing, hit)) in enumerate(found.items()):
         inside = [c.score for c in ranked if c.article_id == id and listing.start <= c.start < listing.end]
@@ -212,6 +218,8 @@ def find(
             hit.score - hits[0].score,
             max(-_BEHIND, max(inside) - ranked[0].score) if inside else -_BEHIND,
             float(counted.search(fold(listing.about)) is not None),
+            _share(listing, called),
+            0.0 if dates else _share(listing, _DATE),
         )
         out.append(Listed(id, listing, signals))
     return out
@@ -222,6 +230,18 @@ def _counted(question: str) -> re.Pattern[str]:
     kind = _ASKED_KIND.search(question)
     units = "" if not kind else _SORTS if kind[1] in _SORTS else kind[1]
     return re.compile(f"[两二三四五六七八九十0-9]大?[{units}]" if units else r"(?!)")
+
+
+def _called(question: str) -> re.Pattern[str]:
+    """What the name of something of the kind asked for looks like; nothing where no kind is named."""
+    noun = _ASKED_NOUN.search(question)
+    words = re.findall(r"[\u3400-\u9fff]+", informative(noun[1])) if noun else []
+    return re.compile(f".+[{words[-1][-2:]}]$" if words else r"(?!)")
+
+
+def _share(listing: Listing, pattern: re.Pattern[str]) -> float:
+    """The share of the items whose names the pattern fits from their start."""
+    return sum(pattern.match(fold(span.text)) is not None for span in listing.items) / len(listing.items)
 
 
 def announces(best: Candidate, articles: Mapping[str, Article]) -> bool:
