@@ -1,6 +1,7 @@
 """Take a reader's 8-bit weights as a start: ``python training/import_reader.py --work WORK``.
 
-Writes ``WORK/start.pt``, from which ``pretrain.py`` begins in place of vectors of words, and
+Where it has fewer blocks than the network that is trained, others are put between them (``deepened``). Writes
+``WORK/start.pt``, from which ``pretrain.py`` begins in place of vectors of words, and
 ``train_reader.py`` where nothing was pre-trained. The 8-bit weights become floats again; the head that
 guessed masked words is new.
 """
@@ -51,6 +52,25 @@ def weights(path: Path) -> dict[str, np.ndarray]:
     return found
 
 
+def deepened(state: dict[str, torch.Tensor], blocks: int) -> dict[str, torch.Tensor]:
+    """The weights of a network of as many blocks that computes the same.
+
+    A block that is added is its neighbour over again but for what it adds to the sequence, which is nought
+    (progressive stacking, Gong et al. 2019; nought as in Net2Net, Chen et al. 2016).
+    """
+    had = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("blocks."))
+    places = [number * had // blocks for number in range(blocks)]
+    found = {name: value for name, value in state.items() if not name.startswith("blocks.")}
+    for number, place in enumerate(places):
+        added = number > 0 and places[number - 1] == place
+        for name, value in state.items():
+            prefix, own = f"blocks.{place}.", name.removeprefix(f"blocks.{place}.")
+            if name.startswith(prefix):
+                nought = added and own.startswith(("convolution.conv.", "out.", "down."))
+                found[f"blocks.{number}.{own}"] = torch.zeros_like(value) if nought else value.clone()
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
@@ -60,6 +80,7 @@ def main() -> None:
     names = json.loads((options.work / "vocab.json").read_text("utf-8"))
     model = Reader(len(names["chars"]), len(names["words"]))
     state = {k: torch.from_numpy(v.copy()) for k, v in weights(options.model).items()}
+    state = deepened(state, len(model.blocks))
     missing, unexpected = model.load_state_dict(state, strict=False)
     if unexpected or any(not name.startswith("mlm") for name in missing):
         sys.exit(f"not the reader's weights: {missing} missing, {unexpected} unexpected")

@@ -89,7 +89,7 @@ class Reader(nn.Module):
         n_words: int,
         width: int = 128,
         body: int = 224,
-        blocks: int = 4,
+        blocks: int = 6,
         heads: int = 4,
         embedding: int = 128,
         max_length: int = 512,

@@ -17,6 +17,9 @@ from reader_model import Reader
 # What was compiled for one shape is kept for the next step that has it; 1024 are too few.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16384")
 
+ANSWERABILITY = 2.0
+"""Weight of whether a passage answers, where the start of the span has one and its end one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -100,7 +103,7 @@ def loss_of(scores: tuple[Tensor, Tensor, Tensor], none: Tensor, step: Step) -> 
     place counting; answerability of each passage alone, and of the right one among the question's."""
     start, end, answers = scores
     n = int(step.group.max()) + 1
-    total = F.binary_cross_entropy_with_logits(answers, step.has)
+    total = ANSWERABILITY * F.binary_cross_entropy_with_logits(answers, step.has)
     spanned = torch.zeros(n).index_add_(0, step.group, step.start.sum(1)) > 0
     answered = torch.zeros(n).index_add_(0, step.group, step.has) > 0
     known = spanned | ~answered
