@@ -103,7 +103,6 @@ YEARS = "温泉的开发：\n\n- 1894 年，有人建了温泉旅馆\n- 1913 年
 @pytest.mark.parametrize(
     ("question", "springs", "years"),
     [
-        ("北投有哪几种温泉？", (1.0, 0.0), (1 / 3, 1.0)),
         ("北投有哪些泉质？", (1.0, 0.0), (1 / 3, 1.0)),
         ("北投温泉经过了哪些年份？", (0.0, 0.0), (0.0, 0.0)),
         ("去北投要注意什么？", (0.0, 0.0), (0.0, 1.0)),
@@ -118,6 +117,14 @@ def test_items_are_called_what_was_asked_for_or_begin_with_dates(
     found = lists.find(question, asked, hits, [], {chosen.id: chosen}, load_encoder(None))
     signals = [dict(zip(lists.SIGNALS, listed.signals, strict=True)) for listed in found]
     assert [(s["named"], s["dated"]) for s in signals] == [springs, years]
+
+
+def test_dates_are_no_kinds() -> None:
+    chosen = article(YEARS + SPRINGS)
+    asked = wanted("北投有哪几种温泉？", lambda units: [1.0] * len(units))
+    hits = [Hit(0, Passage(chosen.id, 0, len(chosen.text)), 1.0)]
+    (listed,) = lists.find("北投有哪几种温泉？", asked, hits, [], {chosen.id: chosen}, load_encoder(None))
+    assert [item.text for item in listed.listing.items] == ["青磺泉", "白磺泉", "铁磺泉"]
 
 
 # --- answers ----------------------------------------------------------------------------------------

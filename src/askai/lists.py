@@ -190,12 +190,17 @@ def find(
     ``ranked`` are the sentences that the reader would cite, best first.
     """
     found: dict[tuple[str, int], tuple[Listing, Hit]] = {}
+    folded = fold(question)
+    kinds = _asked_sorts(folded)
     for hit in hits:
         p = hit.passage
         text = articles[p.article_id].text
         # No farther than a list may reach: an article can be of any length.
         begin = max(text.rfind("\n", 0, max(0, p.start - _LONGEST)) + 1, p.start - 2 * _LONGEST)
         for listing in listings(text, begin, p.end + _LONGEST, p.heading):
+            # A date is no kind of anything: 几种温泉 is not answered by what happened when.
+            if kinds and _share(listing, _DATE) > 0.5:
+                continue
             if listing.start < p.end and p.start < listing.end:
                 found.setdefault((p.article_id, listing.start), (listing, hit))
     if not found:
@@ -206,7 +211,6 @@ def find(
         for about, ((id, _), (x, _)) in zip(abouts, found.items(), strict=True)
     ]
     vectors = encoder.encode_passages([*abouts, *wholes]) @ encoder.encode_question(question)
-    folded = fold(question)
     counted, called, dates = _counted(folded), _called(folded), _ASKED_DATES.search(folded) is not None
     out = []
     for n, ((id, _), (listing, hit)) in enumerate(found.items()):
@@ -226,10 +230,15 @@ def find(
     return out
 
 
+def _asked_sorts(question: str) -> bool:
+    kind = _ASKED_KIND.search(question)
+    return kind is not None and kind[1] in _SORTS
+
+
 def _counted(question: str) -> re.Pattern[str]:
     """What says how many there are of what is asked for: 三类 or 三种 for 几种; nothing where 几 is not asked."""
     kind = _ASKED_KIND.search(question)
-    units = "" if not kind else _SORTS if kind[1] in _SORTS else kind[1]
+    units = "" if not kind else _SORTS if _asked_sorts(question) else kind[1]
     return re.compile(f"[两二三四五六七八九十0-9]大?[{units}]" if units else r"(?!)")
 
 
