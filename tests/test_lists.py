@@ -86,14 +86,19 @@ def test_one_thing_is_asked_for(question: str) -> None:
     assert not wants_list(question)
 
 
+def listed(question: str, text: str, begin: int = 0) -> list[lists.Listed]:
+    """What is found where the one passage that the search gives reaches from ``begin`` to the end of a text."""
+    chosen = article(text)
+    asked = wanted(question, lambda units: [1.0] * len(units))
+    hits = [Hit(0, Passage(chosen.id, begin, len(chosen.text)), 1.0)]
+    return lists.find(question, asked, hits, [], {chosen.id: chosen}, load_encoder(None))
+
+
 def test_only_lists_in_the_passages_found_count() -> None:
-    chosen = article("甲的优点：\n- 轻\n- 快\n\n乙的优点：\n- 稳\n- 静\n")
-    half = chosen.text.index("乙")
-    asked = wanted("乙有哪些优点", lambda units: [1.0] * len(units))
-    hits = [Hit(0, Passage(chosen.id, half, len(chosen.text)), 1.0)]
-    (listed,) = lists.find("乙有哪些优点", asked, hits, [], {chosen.id: chosen}, load_encoder(None))
-    assert listed.listing.about.strip().startswith("乙的优点：")
-    assert dict(zip(lists.SIGNALS, listed.signals, strict=True))["about"] == 1.0
+    text = "甲的优点：\n- 轻\n- 快\n\n乙的优点：\n- 稳\n- 静\n"
+    (only,) = listed("乙有哪些优点", text, text.index("乙"))
+    assert only.listing.about.strip().startswith("乙的优点：")
+    assert dict(zip(lists.SIGNALS, only.signals, strict=True))["about"] == 1.0
 
 
 SPRINGS = "北投的温泉分三种：\n\n1. **青磺泉**：偏绿\n2. **白磺泉**：乳白\n3. **铁磺泉**：偏红\n\n"
@@ -111,20 +116,13 @@ YEARS = "温泉的开发：\n\n- 1894 年，有人建了温泉旅馆\n- 1913 年
 def test_items_are_called_what_was_asked_for_or_begin_with_dates(
     question: str, springs: tuple[float, float], years: tuple[float, float]
 ) -> None:
-    chosen = article(SPRINGS + YEARS)
-    asked = wanted(question, lambda units: [1.0] * len(units))
-    hits = [Hit(0, Passage(chosen.id, 0, len(chosen.text)), 1.0)]
-    found = lists.find(question, asked, hits, [], {chosen.id: chosen}, load_encoder(None))
-    signals = [dict(zip(lists.SIGNALS, listed.signals, strict=True)) for listed in found]
+    signals = [dict(zip(lists.SIGNALS, x.signals, strict=True)) for x in listed(question, SPRINGS + YEARS)]
     assert [(s["named"], s["dated"]) for s in signals] == [springs, years]
 
 
 def test_dates_are_no_kinds() -> None:
-    chosen = article(YEARS + SPRINGS)
-    asked = wanted("北投有哪几种温泉？", lambda units: [1.0] * len(units))
-    hits = [Hit(0, Passage(chosen.id, 0, len(chosen.text)), 1.0)]
-    (listed,) = lists.find("北投有哪几种温泉？", asked, hits, [], {chosen.id: chosen}, load_encoder(None))
-    assert [item.text for item in listed.listing.items] == ["青磺泉", "白磺泉", "铁磺泉"]
+    (only,) = listed("北投有哪几种温泉？", YEARS + SPRINGS)
+    assert [item.text for item in only.listing.items] == ["青磺泉", "白磺泉", "铁磺泉"]
 
 
 # --- answers ----------------------------------------------------------------------------------------

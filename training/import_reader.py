@@ -53,21 +53,24 @@ def weights(path: Path) -> dict[str, np.ndarray]:
 
 
 def deepened(state: dict[str, torch.Tensor], blocks: int) -> dict[str, torch.Tensor]:
-    """The weights of a network of as many blocks that computes the same.
+    """The weights of a network of as many blocks that computes the same; as they are where it has no more.
 
     A block that is added is its neighbour over again but for what it adds to the sequence, which is nought
     (progressive stacking, Gong et al. 2019; nought as in Net2Net, Chen et al. 2016).
     """
     had = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("blocks."))
-    places = [number * had // blocks for number in range(blocks)]
-    found = {name: value for name, value in state.items() if not name.startswith("blocks.")}
-    for number, place in enumerate(places):
-        added = number > 0 and places[number - 1] == place
-        for name, value in state.items():
-            prefix, own = f"blocks.{place}.", name.removeprefix(f"blocks.{place}.")
-            if name.startswith(prefix):
-                nought = added and own.startswith(("convolution.conv.", "out.", "down."))
-                found[f"blocks.{number}.{own}"] = torch.zeros_like(value) if nought else value.clone()
+    if blocks <= had:
+        return state
+    found = {}
+    for name, value in state.items():
+        if not name.startswith("blocks."):
+            found[name] = value
+            continue
+        _, place, own = name.split(".", 2)
+        first, *added = (number for number in range(blocks) if number * had // blocks == int(place))
+        adds = own.startswith(("convolution.conv.", "out.", "down."))
+        found[f"blocks.{first}.{own}"] = value
+        found |= {f"blocks.{number}.{own}": torch.zeros_like(value) if adds else value for number in added}
     return found
 
 

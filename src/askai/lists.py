@@ -30,9 +30,10 @@ _NAMED = re.compile(r"[^：:，。；\n]{1,24}?(?=[：:]|——)")
 _CLAUSE = re.compile(r"[^。；;！!\n]+")
 _ORDINAL = re.compile(r"第[一二三四五六七八九十\d]+.?|步[骤驟].{1,3}")
 _MARKS = "*_`　 \t。；;，,、"
-_ASKED_KIND = re.compile(r"几大?([种类款样步项条点道支档级位家])")
 _SORTS = "种类款样"
-_ASKED_NOUN = re.compile(r"(?:[哪那]些|[哪那]?几大?[种类款样项条道支档级位家个座处])(?:的|不同)?([\u3400-\u9fff]{1,8})")
+_ASKED_KIND = re.compile(rf"几大?([{_SORTS}步项条点道支档级位家])")
+_HAN = r"[\u3400-\u9fff]"
+_ASKED_NOUN = re.compile(rf"(?:[哪那]些|[哪那]?几大?[{_SORTS}项条道支档级位家个座处])(?:的|不同)?({_HAN}{{1,8}})")
 _DIGIT = "[0-9〇一二三四五六七八九十]"
 _DATE = re.compile(rf"(?:公元前?)?{_DIGIT}{{1,4}}[ ~～-]{{0,3}}{_DIGIT}{{0,4}} ?(?:年|世纪|月|日)")
 _ASKED_DATES = re.compile(r"年|历史|经过|经历|过程|先后|时间|时候|何时|大事|历程|阶段|[哪几]天|日期")
@@ -191,7 +192,7 @@ def find(
     """
     found: dict[tuple[str, int], tuple[Listing, Hit]] = {}
     folded = fold(question)
-    kinds = _asked_sorts(folded)
+    counting = _counting(folded)
     for hit in hits:
         p = hit.passage
         text = articles[p.article_id].text
@@ -199,9 +200,9 @@ def find(
         begin = max(text.rfind("\n", 0, max(0, p.start - _LONGEST)) + 1, p.start - 2 * _LONGEST)
         for listing in listings(text, begin, p.end + _LONGEST, p.heading):
             # A date is no kind of anything: 几种温泉 is not answered by what happened when.
-            if kinds and _share(listing, _DATE) > 0.5:
-                continue
-            if listing.start < p.end and p.start < listing.end:
+            if listing.start < p.end and p.start < listing.end and (
+                counting != _SORTS or _share(listing, _DATE) <= 0.5
+            ):
                 found.setdefault((p.article_id, listing.start), (listing, hit))
     if not found:
         return []
@@ -211,7 +212,7 @@ def find(
         for about, ((id, _), (x, _)) in zip(abouts, found.items(), strict=True)
     ]
     vectors = encoder.encode_passages([*abouts, *wholes]) @ encoder.encode_question(question)
-    counted, called, dates = _counted(folded), _called(folded), _ASKED_DATES.search(folded) is not None
+    counted, called, dates = _counted(counting), _called(folded), _ASKED_DATES.search(folded) is not None
     out = []
     for n, ((id, _), (listing, hit)) in enumerate(found.items()):
         inside = [c.score for c in ranked if c.article_id == id and listing.start <= c.start < listing.end]
@@ -230,22 +231,21 @@ def find(
     return out
 
 
-def _asked_sorts(question: str) -> bool:
+def _counting(question: str) -> str:
+    """The measure words that may count what is asked for: all those for sorts where 几种 is, none where no 几 is."""
     kind = _ASKED_KIND.search(question)
-    return kind is not None and kind[1] in _SORTS
+    return "" if not kind else _SORTS if kind[1] in _SORTS else kind[1]
 
 
-def _counted(question: str) -> re.Pattern[str]:
-    """What says how many there are of what is asked for: 三类 or 三种 for 几种; nothing where 几 is not asked."""
-    kind = _ASKED_KIND.search(question)
-    units = "" if not kind else _SORTS if _asked_sorts(question) else kind[1]
+def _counted(units: str) -> re.Pattern[str]:
+    """What says how many there are, in these measure words: 三类 or 三种; nothing without any."""
     return re.compile(f"[两二三四五六七八九十0-9]大?[{units}]" if units else r"(?!)")
 
 
 def _called(question: str) -> re.Pattern[str]:
     """What the name of something of the kind asked for looks like; nothing where no kind is named."""
     noun = _ASKED_NOUN.search(question)
-    words = re.findall(r"[\u3400-\u9fff]+", informative(noun[1])) if noun else []
+    words = re.findall(f"{_HAN}+", informative(noun[1])) if noun else []
     return re.compile(f".+[{words[-1][-2:]}]$" if words else r"(?!)")
 
 
