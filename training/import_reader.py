@@ -26,6 +26,10 @@ from askai.encoder import MODELS  # noqa: E402
 from reader_model import Reader  # noqa: E402
 
 
+WOKEN = 0.1
+"""What a convolution that is added does at first, as a share of its neighbour's."""
+
+
 def weights(path: Path) -> dict[str, np.ndarray]:
     """Float weights by the names of ``Reader.state_dict``."""
     graph = onnx.load(str(path)).graph
@@ -53,10 +57,11 @@ def weights(path: Path) -> dict[str, np.ndarray]:
 
 
 def deepened(state: dict[str, torch.Tensor], blocks: int) -> dict[str, torch.Tensor]:
-    """The weights of a network of as many blocks that computes the same; as they are where it has no more.
+    """The weights of a network of as many blocks that computes nearly the same; as they are where it has no more.
 
-    A block that is added is its neighbour over again but for what it adds to the sequence, which is nought
-    (progressive stacking, Gong et al. 2019; nought as in Net2Net, Chen et al. 2016).
+    A block that is added is its neighbour over again but for what it adds to the sequence
+    (progressive stacking, Gong et al. 2019): nought (as in Net2Net, Chen et al. 2016) from attention
+    and feed-forward, and from the convolution ``WOKEN`` of what the neighbour's adds.
     """
     had = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("blocks."))
     if blocks <= had:
@@ -68,9 +73,24 @@ def deepened(state: dict[str, torch.Tensor], blocks: int) -> dict[str, torch.Ten
             continue
         _, place, own = name.split(".", 2)
         first, *added = (number for number in range(blocks) if number * had // blocks == int(place))
-        adds = own.startswith(("convolution.conv.", "out.", "down."))
+        share = WOKEN if own.startswith("convolution.conv.") else 0.0 if own.startswith(("out.", "down.")) else 1.0
         found[f"blocks.{first}.{own}"] = value
-        found |= {f"blocks.{number}.{own}": torch.zeros_like(value) if adds else value for number in added}
+        found |= {f"blocks.{number}.{own}": value * share for number in added}
+    return found
+
+
+def woken(state: dict[str, torch.Tensor], blocks: int) -> dict[str, torch.Tensor]:
+    """The same where every convolution lives: one that is nought gets ``WOKEN`` of the block's before it.
+
+    From nought none ever learns, as a ReLU follows; so it was with the two that the sixth round had added.
+    Weights that are alike were shared in the export: the second of two that are nought has none at all.
+    """
+    found = dict(state)
+    for number in range(1, blocks):
+        for own in ("convolution.conv.weight", "convolution.conv.bias"):
+            name = f"blocks.{number}.{own}"
+            if name not in state or not state[name].any():
+                found[name] = WOKEN * found[f"blocks.{number - 1}.{own}"]
     return found
 
 
@@ -83,7 +103,7 @@ def main() -> None:
     names = json.loads((options.work / "vocab.json").read_text("utf-8"))
     model = Reader(len(names["chars"]), len(names["words"]))
     state = {k: torch.from_numpy(v.copy()) for k, v in weights(options.model).items()}
-    state = deepened(state, len(model.blocks))
+    state = woken(deepened(state, len(model.blocks)), len(model.blocks))
     missing, unexpected = model.load_state_dict(state, strict=False)
     if unexpected or any(not name.startswith("mlm") for name in missing):
         sys.exit(f"not the reader's weights: {missing} missing, {unexpected} unexpected")

@@ -84,7 +84,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=40)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--bfloat16", action="store_true", help="faster where the processor has AMX")
+    parser.add_argument("--bfloat16", action="store_true", help="faster where the processor has AMX or AVX-512 BF16")
     parser.add_argument("--seed", type=int, default=1, help="another one for each further round: other text, other gaps")
     options = parser.parse_args()
     torch.manual_seed(1)

@@ -243,7 +243,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=45)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--bfloat16", action="store_true", help="faster where the processor has AMX")
+    parser.add_argument("--bfloat16", action="store_true", help="faster where the processor has AMX or AVX-512 BF16")
     parser.add_argument("--peak", type=float, default=7e-4, help="highest learning rate")
     options = parser.parse_args()
     torch.manual_seed(2)
