@@ -25,7 +25,6 @@ from askai.assistant import READER  # noqa: E402
 from askai.encoder import MODELS  # noqa: E402
 from reader_model import Reader  # noqa: E402
 
-
 WOKEN = 0.1
 """What a convolution that is added does at first, as a share of its neighbour's."""
 
