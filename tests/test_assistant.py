@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 from askai import assistant as facade, index as store
 from askai.assistant import CITATIONS, MAX_QUESTION, Assistant
 from askai.encoder import load_encoder
-from askai.errors import AskaiError, IndexBusy, IndexMissing, InputError
+from askai.errors import AskaiError, IndexBusy, IndexMissing, InputError, ModelError
 from askai.generations import current
 from askai.index import Index
 from askai.responder import NOT_FOUND
@@ -560,3 +561,10 @@ def test_parts_can_be_handed_in() -> None:
     asked = Assistant(index_of(chosen), load_encoder(), First(), default_calibration())  # type: ignore[arg-type]
     (cited,) = asked.ask("什么塔？").citations
     assert cited.quote == "白石灯塔高31米。"
+
+
+def test_a_calibration_of_another_version_is_named() -> None:
+    from askai.assistant import default_calibration
+
+    with pytest.raises(ModelError, match="请重新安装 askai"):
+        assistant_of(articles("白石灯塔高31米。"), replace(default_calibration(), lists=(0.0,)))

@@ -26,7 +26,7 @@ from askai.index import build_index  # noqa: E402
 from askai.reader import NeuralReader  # noqa: E402
 from askai.responder import SIGNALS  # noqa: E402
 from askai.types import Article  # noqa: E402
-from calibrate import Case, cases, encyclopaedic, fit_ranking, ranked_of, right  # noqa: E402
+from calibrate import Case, cases, encyclopaedic, fit_ranking, held_back, ranked_of, right  # noqa: E402
 from questions import QUESTIONS, load_pairs, read_batch  # noqa: E402
 
 Asked = tuple[str, str, int]
@@ -91,7 +91,7 @@ def main() -> None:
     if options.search_only:
         return
     reader = NeuralReader(MODELS / READER, threads=2)
-    found, others = cases(options.shared, reader, 100000), encyclopaedic(options.shared, reader)
+    found, others = cases(held_back(options.shared)[0], reader, 100000), encyclopaedic(options.shared, reader)
     parts = [[c for c in found if int(c.question.passage_key[0], 16) % 2 == part] for part in (1, 0)]
     even, odd = ([c for c in others if int(c.question.passage_key) % 2 == part] for part in (0, 1))
     fitted = [c for c in [*parts[0], *even] if c.question.answer]

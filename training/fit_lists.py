@@ -25,7 +25,7 @@ sys.path[:0] = [str(HERE.parent / "src"), str(HERE)]
 from askai import lists, retrieval  # noqa: E402
 from askai.assistant import READER, Assistant, default_calibration, default_reader  # noqa: E402
 from askai.encoder import MODELS, load_encoder  # noqa: E402
-from askai.evidence import may_want_list, wanted  # noqa: E402
+from askai.evidence import wanted  # noqa: E402
 from askai.index import Index, build_index  # noqa: E402
 from askai.lists import Listed  # noqa: E402
 from askai.responder import Calibration, candidates  # noqa: E402
@@ -65,14 +65,15 @@ def covers(case: Case, article: str, start: int, end: int) -> bool:
 
 
 def found(index: Index, encoder: Encoder, case: Case) -> list[Listed]:
-    if not may_want_list(case.question):
+    asked = wanted(case.question, index.lexical.idf)
+    if not lists.possible(case.question, asked):
         return []
     hits = retrieval.retrieve(index, encoder, case.question)
-    asked = wanted(case.question, index.lexical.idf)
-    readings = default_reader().read(case.question, retrieval.promising(hits), index.articles)
+    reader = default_reader()
+    readings = reader.read(case.question, retrieval.promising(hits), index.articles)
     ranked = candidates(readings, index.articles, asked, default_calibration())
     near = hits[: retrieval.EXAMINED]
-    return lists.find(case.question, asked, near, ranked, index.articles, encoder)
+    return lists.find(case.question, asked, near, ranked, index.articles, encoder, reader)
 
 
 def fit(pairs: list[tuple[Case, Listed]]) -> tuple[float, ...]:
@@ -108,17 +109,18 @@ def main() -> None:
     index = build_index(articles, encoder)
     half = [c for c in cases if int(c.article[1:]) % 2]
     apart = [c for c in cases if not int(c.article[1:]) % 2]
-    asked = Counter((c.kind, may_want_list(c.question)) for c in cases)
-    print("taken for a question of lists:", {f"{kind} {taken}": n for (kind, taken), n in sorted(asked.items())})
+    asked = Counter((c.kind, lists.possible(c.question, wanted(c.question, index.lexical.idf))) for c in cases)
+    print("a list is looked for:", {f"{kind} {looked}": n for (kind, looked), n in sorted(asked.items())})
     ours = default_calibration()
     never = (-30.0, *[0.0] * len(lists.SIGNALS))
+    known = {c: found(index, encoder, c) for c in cases}
     for name, fitted, reported in (("even", half, apart), ("odd", apart, half)):
-        weights = fit([(c, x) for c in fitted for x in found(index, encoder, c)])
+        weights = fit([(c, x) for c in fitted for x in known[c]])
         for how, chosen in (("without lists", never), ("with lists", weights)):
             calibration: Calibration = replace(ours, lists=chosen)
             assistant = Assistant(index, encoder, default_reader(), calibration)
             report(f"{name} articles, {how}:", reported, assistant)
-    weights = fit([(c, x) for c in cases for x in found(index, encoder, c)])
+    weights = fit([(c, x) for c in cases for x in known[c]])
     print("fitted on all:", dict(zip(("bias", *lists.SIGNALS), weights, strict=True)))
     if not options.dry:
         path = MODELS / READER / "calibration.json"

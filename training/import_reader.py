@@ -60,7 +60,8 @@ def deepened(state: dict[str, torch.Tensor], blocks: int) -> dict[str, torch.Ten
 
     A block that is added is its neighbour over again but for what it adds to the sequence
     (progressive stacking, Gong et al. 2019): nought (as in Net2Net, Chen et al. 2016) from attention
-    and feed-forward, and from the convolution ``WOKEN`` of what the neighbour's adds.
+    and feed-forward, and from the convolution ``WOKEN`` of what the neighbour's adds: after it comes a
+    ReLU, through which nought never learns.
     """
     had = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("blocks."))
     if blocks <= had:
@@ -78,21 +79,6 @@ def deepened(state: dict[str, torch.Tensor], blocks: int) -> dict[str, torch.Ten
     return found
 
 
-def woken(state: dict[str, torch.Tensor], blocks: int) -> dict[str, torch.Tensor]:
-    """The same where every convolution lives: one that is nought gets ``WOKEN`` of the block's before it.
-
-    From nought none ever learns, as a ReLU follows; so it was with the two that the sixth round had added.
-    Weights that are alike were shared in the export: the second of two that are nought has none at all.
-    """
-    found = dict(state)
-    for number in range(1, blocks):
-        for own in ("convolution.conv.weight", "convolution.conv.bias"):
-            name = f"blocks.{number}.{own}"
-            if name not in state or not state[name].any():
-                found[name] = WOKEN * found[f"blocks.{number - 1}.{own}"]
-    return found
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
@@ -102,7 +88,7 @@ def main() -> None:
     names = json.loads((options.work / "vocab.json").read_text("utf-8"))
     model = Reader(len(names["chars"]), len(names["words"]))
     state = {k: torch.from_numpy(v.copy()) for k, v in weights(options.model).items()}
-    state = woken(deepened(state, len(model.blocks)), len(model.blocks))
+    state = deepened(state, len(model.blocks))
     missing, unexpected = model.load_state_dict(state, strict=False)
     if unexpected or any(not name.startswith("mlm") for name in missing):
         sys.exit(f"not the reader's weights: {missing} missing, {unexpected} unexpected")

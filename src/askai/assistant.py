@@ -15,7 +15,7 @@ from typing import Any
 from askai import conversation, index as store, lists, responder, retrieval
 from askai.encoder import MODELS
 from askai.errors import IndexMismatch, InputError, ModelError, UnusableIndex
-from askai.evidence import may_want_list, wanted, wants_list
+from askai.evidence import wanted, wants_list
 from askai.generations import current
 from askai.index import Index, find_article, summaries
 from askai.library import Library, encoder_of
@@ -85,7 +85,8 @@ class Assistant:
     """Answers questions from the articles of an index.
 
     ``__init__`` takes ready parts; ``open`` and ``build`` are what programs call. A new generation
-    written by any process is picked up by the next question.
+    written by any process is picked up by the next question. Raises ``ModelError`` for a calibration with other
+    weights than the program has signals.
     """
 
     def __init__(
@@ -96,6 +97,9 @@ class Assistant:
         calibration: Calibration,
         folder: Path | None = None,
     ) -> None:
+        weights = len(calibration.ranking), len(calibration.confidence), len(calibration.lists)
+        if weights != (len(responder.SIGNALS), len(responder.SIGNALS) + 4, len(lists.SIGNALS) + 1):
+            raise ModelError(f"校准文件的权重个数 {weights} 与程序不符。请重新安装 askai。")
         self._state = self._before = _State(index, encoder)
         self._reader = reader
         self._calibration = calibration
@@ -214,9 +218,9 @@ class Assistant:
         answered = sure >= self._calibration.thresholds[mode] and bool(ranked)
         citations = responder.citations_of(ranked, articles, k, answered=answered)
         opening = ranked[0] if ranked and lists.announces(ranked[0], articles) else None
-        if opening or may_want_list(understood):
+        if opening or lists.possible(understood, asked):
             near = hits[: retrieval.EXAMINED]
-            found = lists.find(understood, asked, near, ranked, articles, state.encoder)
+            found = lists.find(understood, asked, near, ranked, articles, state.encoder, self._reader)
             likely, listed = lists.best(found, self._calibration.lists, opening, sure)
             other = sure * (lists.HANDICAP if wants_list(understood) else 1.0)
             if listed and likely >= max(other, self._calibration.thresholds[mode]):

@@ -13,7 +13,7 @@ LIMIT = 300
 PARAMETERS = {"target": TARGET, "limit": LIMIT, "version": 2}
 """Recorded in the index: another value makes other passages."""
 
-HEADING = re.compile(r"[ \t]{0,3}(#{1,6})[ \t]+(.+?)[ \t]*#*\s*$")
+HEADING = re.compile(r"[ \t]{0,3}(#{1,6})[ \t]+(\S(?:.*[^\s#])?)[\s#]*$")
 """A Markdown heading: its signs, its words."""
 _QUESTION_LINE = re.compile(r"\s*(?:\*\*)?(?:问|问题|[QＱ]\d*)(?:\*\*)?\s*[：:.、]|.{2,60}[？?](?:\*\*)?\s*$")
 _ITEM = re.compile(r"\s*(?:[-*+•·]|\d{1,3}[.)、．]|[（(][一二三四五六七八九十\d]{1,3}[)）])\s*\S")

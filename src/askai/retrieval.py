@@ -27,7 +27,7 @@ _AROUND = 3000
 EXAMINED = 12
 """Hits whose words are compared with the question's; no others are read."""
 # Which of them are read: training/README.md has the figures.
-CLEAR, NEAR, FAR = 0.6, 0.4, 2.0
+CLEAR, NEAR, FAR = 0.6, 0.6, 2.0
 
 
 def _top(scores: Floats, k: int) -> list[int]:
