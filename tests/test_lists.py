@@ -26,6 +26,14 @@ def test_one_thing_is_asked_for(question: str) -> None:
     assert not wants_list(question)
 
 
+@pytest.mark.parametrize(
+    ("question", "possible"),
+    [("得了痛风什么东西坚决不能吃？", True), ("番茄几个月能收？", False), ("各要泡几天", True), ("谁发现的？", True), ("哪年建成？", False)],
+)
+def test_a_list_may_answer_all_but_one_number_or_time(question: str, possible: bool) -> None:
+    assert lists.possible(question, wanted(question, lambda units: [1.0] * len(units))) is possible
+
+
 def listed(question: str, text: str, begin: int = 0) -> list[lists.Listed]:
     """What is found where the one passage that the search gives reaches from ``begin`` to the end of a text."""
     chosen = article(text)
@@ -58,6 +66,18 @@ def test_items_are_called_what_was_asked_for_or_begin_with_dates(
 ) -> None:
     signals = [dict(zip(lists.SIGNALS, x.signals, strict=True)) for x in listed(question, SPRINGS + YEARS)]
     assert [(s["named"], s["dated"]) for s in signals] == [springs, years]
+
+
+def test_eight_lists_at_the_most_are_read() -> None:
+    text = "".join(f"{kind}的优点：\n- 轻\n- 快\n\n" for kind in "甲乙丙丁戊己庚辛壬癸")
+    found = listed("癸有哪些优点", text)
+    assert [x.listing.about.strip()[0] for x in found] == list("甲乙丙丁戊己庚辛")
+
+
+def test_a_list_that_the_reader_takes_for_the_answer_says_so() -> None:
+    text = "优点：\n- 轻，戴着不累\n- 续航长\n\n缺点：\n- 降噪差\n- 漏音\n"
+    good, bad = (dict(zip(lists.SIGNALS, x.signals, strict=True)) for x in listed("这款耳机有哪些缺点？", text))
+    assert bad["answers"] > good["answers"]
 
 
 def test_dates_are_no_kinds() -> None:
