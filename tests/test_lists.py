@@ -123,6 +123,13 @@ def test_a_list_is_cited_whole_and_first() -> None:
     assert lists.names(listing) == "河道淤塞；铁路通车；税卡撤走"
 
 
+def test_a_list_that_stands_twice_is_cited_once() -> None:
+    chosen = article("甲有三样：①乙②丙③丁", "a")
+    (listing,) = listings(chosen.text)
+    again = cite(article(chosen.text, "b"), 1, listing.start, listing.end, None, 0.5)
+    assert len(lists.citations_with(chosen, listing, 0.8, [again], 3)) == 1
+
+
 def test_a_long_list_leads_with_as_many_names_as_fit() -> None:
     (listing,) = listings("".join(f"- 第{n}件很长很长很长很长很长很长很长的事情\n" for n in "甲乙丙丁戊己庚辛壬癸子丑寅卯"))
     assert len(lists.names(listing)) < 300

@@ -64,8 +64,8 @@ _INLINE = tuple(
         rf"{_AFTER}(?P<nth>[{_HAN}])、(?![{_HAN}])",
         rf"{_AFTER}(?P<nth>第[{_HAN}]|[头頭]一)(?:[步条條点點]?[，,：:]|(?:个|個|种|種)是)",
         rf"(?P<nth>[{_CIRCLED}])",
-        rf"(?<![{_HAN}\d第条條款项項、和及至到或图圖表式见見注])[（(](?P<nth>[{_HAN}])[)）](?![、款项項])",
-        r"(?<![\d、和及至到或图圖表式见見注接])[（(](?P<nth>\d{1,2})[)）](?![、款项項])",
+        rf"(?<![{_HAN}A-Za-z\d第条條款项項、和及至到或图圖表式见見注])[（(](?P<nth>[{_HAN}])[)）](?![、款项項])",
+        r"(?<![A-Za-z\d、和及至到或图圖表式见見注接])[（(](?P<nth>\d{1,2})[)）](?![、款项項])",
         rf"{_AFTER}(?P<nth>\d{{1,2}})(?:[)）]|、(?:(?!\d)|{_COUNTED})|[.．](?:(?![\dA-Za-z])|{_COUNTED}))",
         rf"{_AFTER}(?P<nth>首先|其次|再次|再者|另外|此外|最后|最後)(?:[嘛呢]?[，,、：:]|是)",
     )
@@ -123,7 +123,7 @@ def listings(text: str, begin: int = 0, end: int | None = None, heading: str = "
 
     def add(items: Sequence[_Item], lead: int) -> int:
         lead = max(lead, before)
-        kept = [item for item in items if item.end - lead <= LONGEST]
+        kept = [item for item in items if lead <= item.start and item.end - lead <= LONGEST]
         names = _names(text, kept)
         if len(names) < 2:
             return before
@@ -139,7 +139,10 @@ def listings(text: str, begin: int = 0, end: int | None = None, heading: str = "
             if above < level:
                 around.append(add(_subsections(text, lines, i), _lead(text, lines, i)))
             heading, above = title[2], level
-        run = _Run([], ()) if i in taken else _table(text, lines, i) or _items(text, lines, i)
+        # A list within an item ends where the item does.
+        inside = around[-1] if around else len(text)
+        stop = next((k for k in range(i + 1, len(lines)) if k in taken or lines[k][1] > inside), len(lines))
+        run = _Run([], ()) if i in taken else _table(text, lines[:stop], i) or _items(text, lines[:stop], i)
         taken.update(run.taken)
         if len(run.items) > 1:
             around.append(add(run.items, _lead(text, lines, i, run.items[0].start)))
@@ -182,7 +185,10 @@ def _items(text: str, lines: _Lines, i: int) -> _Run:
     last = k = i
     while (k := k + 1) < len(lines) and not HEADING.match(text, *lines[k]):
         match = _ITEM.match(text, *lines[k])
-        deeper = _indent(text, lines[k][0]) > len(first["indent"]) + 1
+        indent = _indent(text, lines[k][0])
+        if indent < len(first["indent"]):
+            break
+        deeper = indent > len(first["indent"]) + 1
         if match and not deeper and match.lastgroup == kind:
             if not _goes_on(marks, match):
                 break

@@ -65,7 +65,7 @@ def find(
 
     ``ranked`` are the sentences that ``reader`` would cite, best first.
     """
-    found: dict[tuple[str, int], tuple[Listing, Hit]] = {}
+    found: dict[tuple[str, Listing], Hit] = {}
     folded = fold(question)
     counting = _counting(folded)
     for hit in hits:
@@ -80,22 +80,19 @@ def find(
             if listing.start < p.end and p.start < listing.end and (
                 counting != _SORTS or _share(listing, _DATE) <= 0.5
             ):
-                found.setdefault((p.article_id, listing.start), (listing, hit))
+                found.setdefault((p.article_id, listing), hit)
     found = dict(islice(found.items(), _CONSIDERED))
     if not found:
         return []
-    abouts = [f"{articles[id].title}\n{x.about}" for (id, _), (x, _) in found.items()]
-    wholes = [
-        f"{about}\n{articles[id].text[x.start : x.end]}"
-        for about, ((id, _), (x, _)) in zip(abouts, found.items(), strict=True)
-    ]
+    abouts = [f"{articles[id].title}\n{x.about}" for id, x in found]
+    wholes = [f"{about}\n{articles[id].text[x.start : x.end]}" for about, (id, x) in zip(abouts, found, strict=True)]
     vectors = encoder.encode_passages([*abouts, *wholes]) @ encoder.encode_question(question)
-    passages = [Passage(id, x.start, x.end, x.about.split("\n")[0]) for (id, _), (x, _) in found.items()]
+    passages = [Passage(id, x.start, x.end, x.about.split("\n")[0]) for id, x in found]
     # A list is no passage of the index: its row is none of there.
     readings = reader.read(question, [Hit(-1 - n, passage, 0.0) for n, passage in enumerate(passages)], articles)
     counted, called, dates = _counted(counting), _called(folded), _ASKED_DATES.search(folded) is not None
     out = []
-    for n, ((id, _), (listing, hit)) in enumerate(found.items()):
+    for n, ((id, listing), hit) in enumerate(found.items()):
         inside = [c.score for c in ranked if c.article_id == id and listing.start <= c.start < listing.end]
         signals = (
             coverage(asked, fold(abouts[n])),
@@ -184,5 +181,6 @@ def citations_with(
     """A list cited whole and first, its items as the span, then what else was found, which answers nothing here."""
     a, b = listing.items[0].start, listing.items[-1].end
     first = cite(article, 1, listing.start, listing.end, Span(a, b, article.text[a:b]), round(score, 4))
-    rest = [c for c in others if c.article_id != article.id or c.end <= first.start or c.start >= first.end]
+    apart = [c for c in others if c.article_id != article.id or c.end <= first.start or c.start >= first.end]
+    rest = [c for c in apart if c.quote != first.quote]
     return (first, *(replace(c, number=number, span=None) for number, c in enumerate(rest[: k - 1], 2)))
