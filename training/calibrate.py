@@ -33,11 +33,11 @@ from askai.assistant import READER, default_calibration  # noqa: E402
 from askai.datasets import read_dataset  # noqa: E402
 from askai.encoder import MODELS, load_encoder  # noqa: E402
 from askai.evidence import Wanted, wanted  # noqa: E402
-from askai.index import build_index  # noqa: E402
+from askai.index import Index, build_index  # noqa: E402
 from askai.reader import NeuralReader  # noqa: E402
 from askai.responder import SIGNALS, Calibration, Candidate, candidates, confidence, evidence_of  # noqa: E402
 from askai.text import fold  # noqa: E402
-from askai.types import Article, Mode, Reading  # noqa: E402
+from askai.types import Article, Encoder, Mode, Reading  # noqa: E402
 from questions import QUESTIONS, Question, load_pairs, read_batch  # noqa: E402
 
 POOL, STRANGERS, ALTERED = 16, 12, 6.0
@@ -45,12 +45,15 @@ _NUMBER = re.compile(r"\d+")
 _LETTERS = re.compile(r"[A-Za-z]{2,}")
 
 
+Kind = Literal["answerable", "written", "altered", "stranger"]
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """A question with the readings of its pool. ``kind`` says why nothing answers, if so."""
 
     question: Question
-    kind: Literal["answerable", "written", "altered", "stranger"]
+    kind: Kind
     asked: Wanted
     readings: list[Reading]
     articles: dict[str, Article]
@@ -86,6 +89,15 @@ def held_back(shared: Path) -> tuple[dict[str, list[Question]], dict[str, Articl
     return held, articles
 
 
+def asked_in(index: Index, encoder: Encoder, reader: NeuralReader, q: Question, kind: Kind) -> Case:
+    """A question asked over the articles of an index."""
+    hits = retrieval.retrieve(index, encoder, q.question)
+    holds = [h.passage.article_id == q.passage_key and h.passage.start <= q.start < h.passage.end for h in hits]
+    readings = reader.read(q.question, retrieval.promising(hits), index.articles)
+    want = wanted(q.question, index.lexical.idf)
+    return Case(q, kind, want, readings, index.articles, metrics.first_rank(holds))
+
+
 def crowded(
     held: dict[str, list[Question]], articles: dict[str, Article], reader: NeuralReader, questions: int = 600
 ) -> list[Case]:
@@ -95,11 +107,7 @@ def crowded(
     chosen = [q for key in sorted(held) for q in held[key] if q.answer]
     random.Random(9).shuffle(chosen)
     for q in chosen[:questions]:
-        hits = retrieval.retrieve(index, encoder, q.question)
-        holds = [h.passage.article_id == q.passage_key and h.passage.start <= q.start < h.passage.end for h in hits]
-        readings = reader.read(q.question, retrieval.promising(hits), articles)
-        want = wanted(q.question, index.lexical.idf)
-        found.append(Case(q, "answerable", want, readings, articles, metrics.first_rank(holds)))
+        found.append(asked_in(index, encoder, reader, q, "answerable"))
     return found
 
 
@@ -121,13 +129,7 @@ def cases(held: dict[str, list[Question]], reader: NeuralReader, limit: int) -> 
         for q in random.Random(number).sample(others, min(STRANGERS, len(others))):
             asked.append((replace(q, answer="", start=-1), "stranger"))
         for q, kind in asked:
-            hits = retrieval.retrieve(index, encoder, q.question)
-            holds = [
-                h.passage.article_id == q.passage_key and h.passage.start <= q.start < h.passage.end for h in hits
-            ]
-            readings = reader.read(q.question, retrieval.promising(hits), articles)
-            want = wanted(q.question, index.lexical.idf)
-            found.append(Case(q, kind, want, readings, articles, metrics.first_rank(holds)))
+            found.append(asked_in(index, encoder, reader, q, kind))
         if len(found) >= limit:
             break
     return found
@@ -154,13 +156,8 @@ def encyclopaedic(shared: Path, reader: NeuralReader, questions: int = 320) -> l
             want = wanted(question, index.lexical.idf)
             if not question or start < 0 or not (want.names if not answer else number < questions):
                 continue
-            hits = retrieval.retrieve(index, encoder, question)
-            readings = reader.read(question, retrieval.promising(hits), articles)
-            key, at = keys[row.context], start if answer else -1
-            q = Question("", key, row.title, row.context, question, "", answer, at)
-            holds = [h.passage.article_id == key and h.passage.start <= at < h.passage.end for h in hits]
-            kind: Literal["answerable", "altered"] = "answerable" if answer else "altered"
-            found.append(Case(q, kind, want, readings, articles, metrics.first_rank(holds)))
+            q = Question("", keys[row.context], row.title, row.context, question, "", answer, start if answer else -1)
+            found.append(asked_in(index, encoder, reader, q, "answerable" if answer else "altered"))
     return found
 
 

@@ -139,11 +139,13 @@ def listings(text: str, begin: int = 0, end: int | None = None, heading: str = "
             if above < level:
                 around.append(add(_subsections(text, lines, i), _lead(text, lines, i)))
             heading, above = title[2], level
-        # A list within an item ends where the item does.
-        inside = around[-1] if around else len(text)
-        stop = next((k for k in range(i + 1, len(lines)) if k in taken or lines[k][1] > inside), len(lines))
-        run = _Run([], ()) if i in taken else _table(text, lines[:stop], i) or _items(text, lines[:stop], i)
-        taken.update(run.taken)
+        run = _Run([], ())
+        if i not in taken and (_ITEM.match(text, *line) or _ROW.match(text, *line)):
+            # A list within an item ends where the item does.
+            inside = around[-1] if around else len(text)
+            stop = next((k for k in range(i + 1, len(lines)) if k in taken or lines[k][1] > inside), len(lines))
+            run = _table(text, lines[:stop], i) or _items(text, lines[:stop], i)
+            taken.update(run.taken)
         if len(run.items) > 1:
             around.append(add(run.items, _lead(text, lines, i, run.items[0].start)))
         else:

@@ -91,6 +91,7 @@ def find(
     # A list is no passage of the index: its row is none of there.
     readings = reader.read(question, [Hit(-1 - n, passage, 0.0) for n, passage in enumerate(passages)], articles)
     counted, called, dates = _counted(counting), _called(folded), _ASKED_DATES.search(folded) is not None
+    of_question = float(wants_list(question)), float(may_want_list(question)), float(asked.kind is not None)
     out = []
     for n, ((id, listing), hit) in enumerate(found.items()):
         inside = [c.score for c in ranked if c.article_id == id and listing.start <= c.start < listing.end]
@@ -105,9 +106,7 @@ def find(
             _share(listing, called),
             0.0 if dates else _share(listing, _DATE),
             readings[n].answers,
-            float(wants_list(question)),
-            float(may_want_list(question)),
-            float(asked.kind is not None),
+            *of_question,
         )
         out.append(Listed(id, listing, signals))
     return out
