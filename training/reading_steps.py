@@ -17,7 +17,7 @@ from reader_model import Reader
 # What was compiled for one shape is kept for the next step that has it; 1024 are too few.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16384")
 
-ANSWERABILITY = 3.0
+ANSWERABILITY = 2.0
 """Weight of whether a passage answers, where the start of the span has one and its end one."""
 
 

@@ -1,7 +1,7 @@
 """Fine-tune the reader: ``python training/train_reader.py --shared ../shared --work WORK --minutes 45``.
 
 Starts from ``WORK/pretrained.pt``, or from ``WORK/start.pt`` where there is none; resumes from ``WORK/reader.pt``. Each question comes with the
-passage that answers it, a third of them with one that looks right and does not (mined by BM25 over all
+passage that answers it, half of them with one that looks right and does not (mined by BM25 over all
 training passages, from the same article, or the right one without the sentence that answers); starts and
 ends are normalised over all of them together with a "no answer" score (Clark and Gardner 2018), so that
 scores compare across passages. Words of the questions are sometimes replaced by stand-ins of the lexicon,
@@ -29,11 +29,8 @@ import torch
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "src"), str(HERE)]
 
-from askai.assistant import READER  # noqa: E402
-from askai.encoder import MODELS  # noqa: E402
 from askai.passages import split  # noqa: E402
-from askai.reader import NeuralReader  # noqa: E402
-from askai.reading import MAX_PASSAGE, UNKNOWN, Vocabulary, assemble  # noqa: E402
+from askai.reading import MAX_PASSAGE, UNKNOWN, Vocabulary  # noqa: E402
 from askai.text import fold, sentences, units  # noqa: E402
 from askai.types import Article  # noqa: E402
 from questions import QUESTIONS, READING_SETS, load_pairs, passage_key, read_batch, read_rows  # noqa: E402
@@ -42,18 +39,13 @@ from reading_steps import Asked, Step, loss_of, optimiser_of, rate_at, scores_of
 from texts import mistyped, reword  # noqa: E402
 
 QUESTIONS_PER_STEP = 18
-EASY = 0.25
-"""How often a question of the easier half comes, as a share of how often one of the harder half does."""
 UNKNOWN_WORDS = 0.1
-DROPOUT = 0.05
-"""Little: what it was trained on it knows hardly better than what was held back."""
 CUT_BESIDE, CUT_ALONE, SHORTEST_REST = 0.5, 0.15, 40
 """How often the wrong passage is the right one without its answer, and how often that stands alone."""
 ECHOED, MISTYPED = 0.12, 0.06
 """How often the question itself stands in the passages, before or after the rest; how often a character is wrong."""
-CHANCE = {"cmrc2018_train": 0.4, "drcd_train_part": 1.0, "batch-21": 1.0, "batch-22": 1.0, "batch-23": 1.0, "batch-24": 1.0, "batch-25": 1.0}
-"""The chance that a question of a set comes in an epoch; 0.6 where nothing is said. Short texts from the web and
-their near misses come most: telling these apart is what the reader is worst at, and they cost the least to read."""
+REPEATED = {"drcd_train_part": 2}
+"""Sets of which each question comes more than once an epoch: this one is small, and the only Traditional one."""
 AVERAGED = 0.998
 """Share of the moving average that stays at each step."""
 
@@ -69,8 +61,8 @@ class Example:
     near: tuple[int, ...]
     """Rows of other passages of the same article."""
     held_out: bool
-    chance: float
-    """The chance that it comes in an epoch."""
+    times: int = 1
+    """How often it comes in an epoch."""
 
 
 @dataclass(slots=True)
@@ -92,14 +84,14 @@ def _add_article(pool: Pool, known: dict[str, list[tuple[int, int, int]]], title
     return known[text]
 
 
-def _example(rows, question: str, start: int, end: int, held_out: bool, chance: float) -> Example | None:
+def _example(rows, question: str, start: int, end: int, held_out: bool, times: int = 1) -> Example | None:
     if start < 0:
         near = tuple(r for r, _, _ in rows)
-        return Example(question, -1, -1, -1, near, held_out, chance)
+        return Example(question, -1, -1, -1, near, held_out, times)
     for row, a, b in rows:
         if a <= start and end <= b:
             near = tuple(r for r, _, _ in rows if r != row)
-            return Example(question, row, start - a, end - a, near, held_out, chance)
+            return Example(question, row, start - a, end - a, near, held_out, times)
     return None
 
 
@@ -120,13 +112,13 @@ def load(shared: Path) -> Pool:
                 continue
             start = min(places, key=lambda i: abs(i - start))
             rows = _add_article(pool, known, row["title"], row["context"])
-            example = _example(rows, row["question"], start, start + len(text), False, CHANCE.get(name, 0.6))
+            example = _example(rows, row["question"], start, start + len(text), False, REPEATED.get(name, 1))
             if example:
                 pool.examples.append(example)
     for q in written:
         rows = _add_article(pool, known, q.title, q.passage)
         question = f"{q.previous}{q.question}" if q.previous else q.question
-        example = _example(rows, question, q.start, q.start + len(q.answer), q.held_out, CHANCE.get(q.batch, 0.6))
+        example = _example(rows, question, q.start, q.start + len(q.answer), q.held_out)
         if example:
             pool.examples.append(example)
     return pool
@@ -152,36 +144,6 @@ def mine(pool: Pool, k: int = 12) -> None:
         pool.mined.append([int(r) for r in best if r != example.gold and answer not in pool.texts[r]])
 
 
-def difficulty(pool: Pool, reader: NeuralReader) -> np.ndarray:
-    """What a reader makes of each question with its own passage, float (questions,): the loss of whether it answers, and
-    half of the mean loss of the span's ends where it does."""
-    vocabulary, found = reader.vocabulary, np.zeros(len(pool.examples))
-    own = [e.gold if e.gold >= 0 else e.near[0] for e in pool.examples]
-    order = sorted(range(len(own)), key=lambda i: len(pool.texts[own[i]]))
-    for begin in range(0, len(order), 8):
-        chosen = order[begin : begin + 8]
-        items = [
-            (vocabulary.analyse(pool.examples[i].question[-60:]), vocabulary.analyse(pool.texts[own[i]]), pool.titles[own[i]])
-            for i in chosen
-        ]
-        batch = assemble(vocabulary, items)
-        start, end, answers = reader.scores(batch)
-        for row, i in enumerate(chosen):
-            e = pool.examples[i]
-            found[i] = np.logaddexp(0.0, -answers[row] if e.gold >= 0 else answers[row])
-            if e.gold >= 0:
-                for scores, place in ((start[row], e.start), (end[row], e.end - 1)):
-                    found[i] += 0.25 * (np.logaddexp.reduce(scores) - scores[batch.offset[row] + place])
-    return found
-
-
-def harder(pool: Pool, losses: np.ndarray) -> np.ndarray:
-    """Which questions are harder than the median of their kind, with an answer or without; bool (questions,)."""
-    answered = np.array([e.gold >= 0 for e in pool.examples])
-    middle = np.where(answered, np.median(losses[answered]), np.median(losses[~answered]))
-    return losses > middle
-
-
 def draw(pool: Pool, order: list[int], rng: random.Random) -> Iterator[list[Asked]]:
     """Yield the questions of each step."""
     for begin in range(0, len(order), QUESTIONS_PER_STEP):
@@ -200,7 +162,7 @@ def draw(pool: Pool, order: list[int], rng: random.Random) -> Iterator[list[Aske
             first = e.gold if e.gold >= 0 else rng.choice(e.near)
             passages = [(pool.texts[first], pool.titles[first])]
             # The same number of passages in each step: few different shapes, each of which is compiled once.
-            wrong = [(pool.texts[r], pool.titles[r]) for r in candidates if r != first][: number % 3 == 0]
+            wrong = [(pool.texts[r], pool.titles[r]) for r in candidates if r != first][: number % 2]
             rest = without(pool.texts[first], e.start, e.end) if e.gold >= 0 else None
             spans = ((e.start, e.end),) if e.gold >= 0 else ()
             if rest is not None and wrong and rng.random() < CUT_BESIDE:
@@ -288,17 +250,13 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     pool = load(options.shared)
     mine(pool)
-    train = [i for i, e in enumerate(pool.examples) if not e.held_out]
+    train = [i for i, e in enumerate(pool.examples) if not e.held_out for _ in range(e.times)]
     held = [i for i, e in enumerate(pool.examples) if e.held_out]
     random.Random(3).shuffle(held)
     print(len(train), "questions to train,", len(held), "held out,", len(pool.texts), "passages", flush=True)
-    known = options.work / "difficulty.npy"
-    if not known.exists():
-        np.save(known, difficulty(pool, NeuralReader(MODELS / READER, options.threads)))
-    share_of = np.where(harder(pool, np.load(known)), 1.0, EASY) * [e.chance for e in pool.examples]
     vocabulary = Vocabulary.load(options.work / "vocab.json")
     names = json.loads((options.work / "vocab.json").read_text("utf-8"))
-    model, average = (Reader(len(names["chars"]), len(names["words"]), dropout=DROPOUT) for _ in range(2))
+    model, average = (Reader(len(names["chars"]), len(names["words"]), dropout=0.1) for _ in range(2))
     none = torch.nn.Parameter(torch.zeros(1))
     optimiser = optimiser_of(model, none, options.peak)
     checkpoint, spent, done = options.work / "reader.pt", 0.0, 0
@@ -317,7 +275,7 @@ def main() -> None:
     running, saved, rng, chance = 0.0, spent, random.Random(done), np.random.default_rng(done)
     with ThreadPoolExecutor(1) as ahead:
         while spent < options.minutes:
-            order = [i for i in train if rng.random() < share_of[i]]
+            order = list(train)
             rng.shuffle(order)
             steps = draw(pool, order, rng)
             coming = ahead.submit(prepared, vocabulary, next(steps), chance)

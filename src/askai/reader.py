@@ -30,7 +30,7 @@ class NeuralReader:
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            self.vocabulary = Vocabulary.load(folder / "vocab.json")
+            self._vocabulary = Vocabulary.load(folder / "vocab.json")
             self._session = onnxruntime.InferenceSession(
                 (folder / "model.onnx").read_bytes(), options, providers=["CPUExecutionProvider"]
             )
@@ -41,7 +41,7 @@ class NeuralReader:
         self, question: str, hits: Sequence[Hit], articles: Mapping[str, Article]
     ) -> list[Reading]:
         """One reading for each hit, in the order of the hits; offsets are into the articles."""
-        asked = self.vocabulary.analyse(question[-MAX_QUESTION:])
+        asked = self._vocabulary.analyse(question[-MAX_QUESTION:])
         readings: dict[int, Reading] = {}
         order = sorted(range(len(hits)), key=lambda i: hits[i].passage.end - hits[i].passage.start)
         for begin in range(0, len(order), 4):
@@ -52,9 +52,9 @@ class NeuralReader:
                 p = hits[i].passage
                 article = articles[p.article_id]
                 text = article.text[p.start : min(p.end, p.start + MAX_PASSAGE)]
-                items.append((asked, self.vocabulary.analyse(text), f"{article.title} {p.heading}"))
-            batch = assemble(self.vocabulary, items)
-            start, end, answers = self.scores(batch)
+                items.append((asked, self._vocabulary.analyse(text), f"{article.title} {p.heading}"))
+            batch = assemble(self._vocabulary, items)
+            start, end, answers = self._run(batch)
             for row, i in enumerate(chosen):
                 offset, length = batch.offset[row], len(items[row][1].text)
                 spans = _best_spans(
@@ -63,8 +63,7 @@ class NeuralReader:
                 readings[i] = _reading(hits[i], articles, spans, float(answers[row]))
         return [readings[i] for i in range(len(hits))]
 
-    def scores(self, batch: Batch) -> tuple[Floats, Floats, Floats]:
-        """Start and end scores, float (B, L), and answerability, float (B,)."""
+    def _run(self, batch: Batch) -> tuple[Floats, Floats, Floats]:
         outputs = self._session.run(
             None,
             {
