@@ -26,15 +26,13 @@ class Asked:
     """A question with its passages, ``(text, title)`` each.
 
     ``gold`` is the place of the passage that answers, -1 where none does; ``spans`` are the places in
-    it that are right, none where only the passage is known. ``hint`` is what the question alone tells of
-    whether it has an answer, in logits; 0 where it tells nothing.
+    it that are right, none where only the passage is known.
     """
 
     question: str
     passages: tuple[tuple[str, str], ...]
     gold: int
     spans: tuple[tuple[int, int], ...]
-    hint: float = 0.0
 
 
 @dataclass(slots=True)
@@ -42,7 +40,7 @@ class Step:
     """Network input for every passage; ``group`` says to which question each row belongs.
 
     ``start`` and ``end`` are 1 at the right characters, float (rows, length); ``has`` is 1 for
-    passages that answer. ``hint`` is each question's, float (questions,).
+    passages that answer.
     """
 
     inputs: list[Tensor]
@@ -50,7 +48,6 @@ class Step:
     start: Tensor
     end: Tensor
     has: Tensor
-    hint: Tensor
 
 
 def tensors(vocabulary: Vocabulary, questions: Sequence[Asked]) -> Step:
@@ -72,8 +69,7 @@ def tensors(vocabulary: Vocabulary, questions: Sequence[Asked]) -> Step:
                 end[row + asked.gold, b.offset[row] + last - 1] = 1.0
         row += len(asked.passages)
     inputs = [torch.from_numpy(a) for a in (b.chars, b.words, b.marks, b.side, b.features)]
-    hint = torch.tensor([asked.hint for asked in questions])
-    return Step(inputs, torch.tensor(group), start, end, has, hint)
+    return Step(inputs, torch.tensor(group), start, end, has)
 
 
 def scores_of(model: Reader, inputs: list[Tensor], parts: int = 3) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -104,21 +100,17 @@ def scores_of(model: Reader, inputs: list[Tensor], parts: int = 3) -> tuple[Tens
 
 def loss_of(scores: tuple[Tensor, Tensor, Tensor], none: Tensor, step: Step) -> Tensor:
     """Spans normalised over all passages of a question and "none" (Clark and Gardner 2018), any right
-    place counting; answerability of each passage alone, and of the right one among the question's.
-
-    What the question alone tells is added to what the network says here and nowhere else (a product of
-    experts, Clark et al. 2019): the network has nothing to gain from saying it, too."""
+    place counting; answerability of each passage alone, and of the right one among the question's."""
     start, end, answers = scores
     n = int(step.group.max()) + 1
-    total = ANSWERABILITY * F.binary_cross_entropy_with_logits(answers + step.hint[step.group], step.has)
+    total = ANSWERABILITY * F.binary_cross_entropy_with_logits(answers, step.has)
     spanned = torch.zeros(n).index_add_(0, step.group, step.start.sum(1)) > 0
     answered = torch.zeros(n).index_add_(0, step.group, step.has) > 0
     known = spanned | ~answered
-    nothing = none - step.hint
     for values, right in ((start, step.start), (end, step.end)):
-        whole = _by_group(torch.logsumexp(values, 1), step.group, n, nothing)
+        whole = _by_group(torch.logsumexp(values, 1), step.group, n, none)
         gold = _by_group(torch.logsumexp(values.masked_fill(right == 0, -1e4), 1), step.group, n, None)
-        gold = torch.where(spanned, gold, nothing)
+        gold = torch.where(spanned, gold, none)
         total = total + ((whole - gold) * known).sum() / n
     among = _by_group(answers, step.group, n, None)
     chosen = _by_group(answers.masked_fill(step.has == 0, -1e4), step.group, n, None)
@@ -126,10 +118,10 @@ def loss_of(scores: tuple[Tensor, Tensor, Tensor], none: Tensor, step: Step) -> 
 
 
 def _by_group(values: Tensor, group: Tensor, n: int, none: Tensor | None) -> Tensor:
-    """Log-sum-exp of ``values`` (rows,) over the rows of each group, and its ``none`` (n,) where given; (n,)."""
+    """Log-sum-exp of ``values`` (rows,) over the rows of each group, and ``none`` where given; (n,)."""
     square = torch.where(group[None, :] == torch.arange(n)[:, None], values[None, :], -1e4)
     if none is not None:
-        square = torch.cat([square, none[:, None]], 1)
+        square = torch.cat([square, none.expand(n, 1)], 1)
     return torch.logsumexp(square, 1)
 
 

@@ -6,9 +6,7 @@ training passages, from the same article, or the right one without the sentence 
 ends are normalised over all of them together with a "no answer" score (Clark and Gardner 2018), so that
 scores compare across passages. Words of the questions are sometimes replaced by stand-ins of the lexicon,
 and the question itself sometimes stands in the passages, so that overlap alone does not pay; words of both
-sides are sometimes unknown, and characters of the question wrong. Who writes a question without an answer
-writes it in other words than one with (prices, numbers, short ones), so that the question alone gives half of
-it away; what it gives away is told to the loss (``hints``), and the network learns the rest. What is kept is a moving average of the
+sides are sometimes unknown, and characters of the question wrong. What is kept is a moving average of the
 weights over the steps.
 """
 
@@ -27,15 +25,10 @@ from pathlib import Path
 import bm25s
 import numpy as np
 import torch
-from scipy.sparse import csr_matrix, hstack
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GroupKFold, cross_val_predict
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "src"), str(HERE)]
 
-from askai.metrics import auroc  # noqa: E402
 from askai.passages import split  # noqa: E402
 from askai.reading import MAX_PASSAGE, UNKNOWN, Vocabulary  # noqa: E402
 from askai.text import fold, sentences, units  # noqa: E402
@@ -78,7 +71,6 @@ class Pool:
     texts: list[str]
     examples: list[Example]
     mined: list[list[int]]
-    hints: list[float]
 
 
 def _add_article(pool: Pool, known: dict[str, list[tuple[int, int, int]]], title: str, text: str):
@@ -104,7 +96,7 @@ def _example(rows, question: str, start: int, end: int, held_out: bool, times: i
 
 
 def load(shared: Path) -> Pool:
-    pool, known = Pool([], [], [], [], []), {}
+    pool, known = Pool([], [], [], []), {}
     train = shared / "data" / "train"
     written, pairs = [], load_pairs(train / "pairs.jsonl.xz")
     for folder in sorted(QUESTIONS.glob("batch-*")):
@@ -152,28 +144,6 @@ def mine(pool: Pool, k: int = 12) -> None:
         pool.mined.append([int(r) for r in best if r != example.gold and answer not in pool.texts[r]])
 
 
-def give_hints(pool: Pool) -> None:
-    """For each question, what it alone tells of whether a passage beside it answers: a logit less the mean.
-
-    By a logistic regression over its characters, pairs of them and its length that has not seen the
-    article's other questions (annotation artifacts: Gururangan et al. 2018).
-    """
-    questions = [fold(e.question).rstrip("？?") for e in pool.examples]
-    answered = np.array([e.gold >= 0 for e in pool.examples])
-    articles = [min(e.near if e.gold < 0 else (e.gold, *e.near)) for e in pool.examples]
-    lengths = np.array([[np.log1p(len(q)), len(q) / 10] for q in questions])
-    signs = TfidfVectorizer(analyzer="char", ngram_range=(1, 2), min_df=20).fit_transform(questions)
-    chance = cross_val_predict(
-        LogisticRegression(C=0.5, max_iter=500), hstack([signs, csr_matrix(lengths)]).tocsr(), answered,
-        groups=articles, cv=GroupKFold(4), method="predict_proba",
-    )[:, 1]
-    # Half of the questions have one wrong passage more, and of the others CUT_ALONE have the right one cut.
-    right, wrong = 1 - CUT_ALONE / 2, 0.5 + CUT_ALONE / 2
-    logits = np.log(right * chance / (wrong * chance + 1.5 * (1 - chance)))
-    print("whether there is an answer, from the question alone: AUROC", auroc(list(chance), list(answered)), flush=True)
-    pool.hints = [float(x) for x in logits - logits.mean()]
-
-
 def draw(pool: Pool, order: list[int], rng: random.Random) -> Iterator[list[Asked]]:
     """Yield the questions of each step."""
     for begin in range(0, len(order), QUESTIONS_PER_STEP):
@@ -199,7 +169,7 @@ def draw(pool: Pool, order: list[int], rng: random.Random) -> Iterator[list[Aske
                 wrong = [(rest, pool.titles[first])]
             elif rest is not None and not wrong and rng.random() < CUT_ALONE:
                 passages, spans = [(rest, pool.titles[first])], ()
-            asked = Asked(question, (*passages, *wrong), 0 if spans else -1, spans, pool.hints[i])
+            asked = Asked(question, (*passages, *wrong), 0 if spans else -1, spans)
             step.append(echoed(asked, rng) if rng.random() < ECHOED else asked)
         yield step
 
@@ -280,7 +250,6 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     pool = load(options.shared)
     mine(pool)
-    give_hints(pool)
     train = [i for i, e in enumerate(pool.examples) if not e.held_out for _ in range(e.times)]
     held = [i for i, e in enumerate(pool.examples) if e.held_out]
     random.Random(3).shuffle(held)
