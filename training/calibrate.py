@@ -112,9 +112,9 @@ def crowded(
     encoder, found = load_encoder(None), []
     index = build_index(list(articles.values()), encoder)
     answerable, written = asked_of(held, sorted(held))
-    for chosen, kind, share in ((answerable, "answerable", 1.0), (written, "written", 0.5)):
+    for chosen, kind, limit in ((answerable, "answerable", questions), (written, "written", questions // 2)):
         random.Random(9).shuffle(chosen)
-        for q in chosen[: int(share * questions)]:
+        for q in chosen[:limit]:
             found.append(asked_in(index, encoder, reader, q, kind))
     return found
 
