@@ -244,6 +244,15 @@ def test_a_question_is_no_answer() -> None:
     assert quotes(chosen, "分别卖多少钱", "699 元") == ["答：标准版售价 699 元。"]
 
 
+def test_what_is_told_before_a_question_may_answer() -> None:
+    """People write whole stories without a full stop and end with a question; its own clause answers nothing."""
+    told = "公寓的产品越来越多，产权对于房屋非常重要，公寓都是40年产权，"
+    chosen = article(told + "那么公寓和住宅有何不同呢？一起看看吧。")
+    assert quotes(chosen, "40年") == [told]
+    assert quotes(chosen, "有何不同") == []
+    assert quotes(article("你好，公寓是40年产权吗？"), "40年") == []
+
+
 def test_leading_words_of_nothing() -> None:
     assert leading_words("谁？", []) == ""
     assert responder.not_found_text([]) == responder.NOT_FOUND
