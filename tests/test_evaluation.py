@@ -218,7 +218,7 @@ def test_each_context_is_one_article_under_its_title() -> None:
 
 def outcome(answers: tuple[str, ...], confidence: float, sentence: int | None, **ranks: int | None) -> Outcome:
     return Outcome(
-        Example("", "", "甲？", TOWER, answers), confidence >= 0.5, confidence, "1887年", sentence,
+        Example("", "", "甲？", TOWER, answers), confidence >= 0.5, confidence, confidence / 2, "1887年", sentence,
         ranks or {"reranked": sentence}, "周怀远", confidence, 10.0,
     )
 
@@ -245,6 +245,9 @@ def test_summary_of_known_outcomes() -> None:
     assert report["declining"]["recall"] == pytest.approx(2 / 3)
     assert report["declining"]["answered"] == {"answerable": 2, "unanswerable": 1}
     assert report["declining"]["declined"] == {"answerable": 1, "unanswerable": 1}
+    # Declining is judged by whether there is an answer, the first excerpt by how likely it is one.
+    assert report["calibration"]["expected_error"] == pytest.approx((0.15 + 0.15 + 0.35 + 0.05) / 5)
+    assert report["risk_coverage"][-1]["confidence"] == pytest.approx(0.05)
     assert report["latency_ms"] == {"p50": 10.0, "p95": 10.0, "count": 5}
     assert "stages" not in report
 

@@ -82,7 +82,7 @@ def seen(html: str) -> Seen:
 def citation(article: Article, start: int, end: int, words: tuple[int, int] | None, number: int = 1) -> Citation:
     span = Span(*words, article.text[slice(*words)]) if words else None
     return Citation(
-        number, article.id, article.title, article.path, start, end, article.text[start:end], span, 0.5
+        number, article.id, article.title, article.path, start, end, article.text[start:end], span, 0.6
     )
 
 
@@ -141,7 +141,8 @@ def test_an_answer_is_escaped_and_quotes_are_verbatim(
     assert cited.quote in "".join(looked.text)
     assert looked.tags.count("article") == 1
     assert dict(looked.attributes)["class"]
-    assert (f"{confidence:.0%}" in html) or (status == "answered" and cited.span is None)
+    shown = confidence if status == "not_found" else cited.score
+    assert (f"{shown:.0%}" in html) or (status == "answered" and cited.span is None)
 
 
 def test_an_answer_leads_with_its_words_then_its_citations() -> None:
@@ -150,7 +151,7 @@ def test_an_answer_leads_with_its_words_then_its_citations() -> None:
     answer = Answer("何时建？", "石桥何时建？", "answered", "1587 年", 0.9, cites, 12.0)
     html = render.render_answer(answer, 0)
     words = "".join(seen(html).text)
-    order = [words.index(w) for w in ("问题理解为：石桥何时建？", "1587 年", "[1]", "[2]", "出处", "很有把握 · 90%")]
+    order = [words.index(w) for w in ("问题理解为：石桥何时建？", "1587 年", "[1]", "[2]", "出处", "把握一般 · 60%")]
     assert order == sorted(order)
     assert "最接近" not in words
     inline = render.render_answer(replace(answer, answer="建于那年 [1]，长度见 [2]，另见 [7]"), 0)
@@ -229,8 +230,8 @@ def test_a_long_article_can_be_turned_like_pages() -> None:
 
 
 @given(st.floats(0, 1))
-def test_confidence_is_said_in_words_and_per_cent(confidence: float) -> None:
-    said = render.sureness(confidence)
+def test_a_probability_is_said_in_words_and_per_cent(probability: float) -> None:
+    said = render.sureness(probability)
     assert "把握" in said
     assert said.endswith("%")
 

@@ -15,6 +15,7 @@ from askai.assistant import Assistant, default_calibration
 from askai.errors import AskaiError, InputError
 from askai.evidence import wanted
 from askai.responder import (
+    EVIDENCE,
     SIGNALS,
     Calibration,
     Candidate,
@@ -23,16 +24,17 @@ from askai.responder import (
     cite,
     confidence,
     leading_words,
+    probabilities,
 )
 from askai.types import Answer, Article, Hit, Mode, Passage, Reading, Span
 from making import HOSTILE_QUESTIONS, HOSTILE_TEXTS, article, articles, assistant_of, check, index_of
 
 PLAIN = (1.0, 0.5, 1.0, *[0.0] * (len(SIGNALS) - 3))
 THRESHOLDS: dict[Mode, float] = {Mode.STRICT: 0.7, Mode.BALANCED: 0.5, Mode.LENIENT: 0.3}
-EVIDENCE = len(SIGNALS) + 4
+WEIGHTS = len(EVIDENCE) + 1
 LISTS = (0.0,) * (len(lists.SIGNALS) + 1)
-ALWAYS = Calibration(PLAIN, (9.0, *[0.0] * (EVIDENCE - 1)), LISTS, THRESHOLDS)
-NEVER = replace(ALWAYS, confidence=(-9.0, *[0.0] * (EVIDENCE - 1)))
+ALWAYS = Calibration(PLAIN, (9.0, *[0.0] * (WEIGHTS - 1)), 1.0, 0.1, LISTS, THRESHOLDS)
+NEVER = replace(ALWAYS, confidence=(-9.0, *[0.0] * (WEIGHTS - 1)))
 ASKED = wanted("哪一年建成，有多高？", lambda found: [1.0] * len(found))
 ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=()), max_size=50)
 PIECES = st.sampled_from([
@@ -55,7 +57,7 @@ def reading(
 
 def quotes(chosen: Article, *words: str | tuple[int, int]) -> list[str]:
     ranked = candidates([reading(chosen, *words)], {chosen.id: chosen}, ASKED, ALWAYS)
-    return [c.quote for c in citations_of(ranked, {chosen.id: chosen}, 9, answered=True)]
+    return [c.quote for c in citations_of(ranked, {chosen.id: chosen}, 9, ALWAYS, answered=True)]
 
 
 def asked(assistant: Assistant, question: str, k: int) -> Answer | None:
@@ -135,7 +137,7 @@ def test_any_span_of_any_reader(text: str, data: st.DataObject) -> None:
         readings.append(reading(chosen, *spans, passage=(begin, end)))
     ranked = candidates(readings, {chosen.id: chosen}, ASKED, ALWAYS)
     assert [c.score for c in ranked] == sorted((c.score for c in ranked), reverse=True)
-    cited = citations_of(ranked, {chosen.id: chosen}, 9, answered=True)
+    cited = citations_of(ranked, {chosen.id: chosen}, 9, ALWAYS, answered=True)
     ends: list[tuple[int, int]] = []
     for number, c in enumerate(cited, 1):
         assert c.number == number
@@ -200,7 +202,7 @@ def test_same_words_in_two_articles_are_cited_once() -> None:
     one, two, other = articles("塔高31米。", "塔高31米。", "灯塔高三十一米。")
     known = {a.id: a for a in (one, two, other)}
     ranked = candidates([reading(one, "31米"), reading(two, "31米"), reading(other, "三十一米")], known, ASKED, ALWAYS)
-    cited = citations_of(ranked, known, 9, answered=True)
+    cited = citations_of(ranked, known, 9, ALWAYS, answered=True)
     assert [c.quote for c in cited] == ["塔高31米。", "灯塔高三十一米。"]
     assert [c.number for c in cited] == [1, 2]
 
@@ -208,7 +210,7 @@ def test_same_words_in_two_articles_are_cited_once() -> None:
 def test_every_article_that_answers_is_cited() -> None:
     chosen = articles("塔高31米。", "这座塔有31米。", "据说塔高31米左右。")
     known = {a.id: a for a in chosen}
-    cited = citations_of(candidates([reading(a, "31米") for a in chosen], known, ASKED, ALWAYS), known, 3, answered=True)
+    cited = citations_of(candidates([reading(a, "31米") for a in chosen], known, ASKED, ALWAYS), known, 3, ALWAYS, answered=True)
     assert [c.article_id for c in cited] == [a.id for a in chosen]
 
 
@@ -216,7 +218,7 @@ def test_every_article_that_answers_is_cited() -> None:
 def test_no_more_than_asked_for(k: int) -> None:
     chosen = article("".join(f"第{n}号塔高{n}米。" for n in range(10, 16)))
     ranked = candidates([reading(chosen, *(f"{n}米" for n in range(10, 16)))], {chosen.id: chosen}, ASKED, ALWAYS)
-    cited = citations_of(ranked, {chosen.id: chosen}, k, answered=True)
+    cited = citations_of(ranked, {chosen.id: chosen}, k, ALWAYS, answered=True)
     assert min(k, 5) <= len(cited) <= min(k, 6)
     assert [c.number for c in cited] == list(range(1, len(cited) + 1))
 
@@ -224,7 +226,7 @@ def test_no_more_than_asked_for(k: int) -> None:
 def test_excerpts_of_a_declined_answer_have_no_span() -> None:
     chosen = article(NEWS)
     ranked = candidates([reading(chosen, "2003年")], {chosen.id: chosen}, ASKED, NEVER)
-    (cited,) = citations_of(ranked, {chosen.id: chosen}, 3, answered=False)
+    (cited,) = citations_of(ranked, {chosen.id: chosen}, 3, ALWAYS, answered=False)
     assert cited.span is None
     assert cited.quote == "马斯克在2003年入股特斯拉。"
 
@@ -236,7 +238,7 @@ def test_excerpts_of_a_declined_answer_have_no_span() -> None:
 def test_lists_lead_with_all_spans(question: str, expected: str) -> None:
     chosen = article("甲塔高10米。乙塔高11米。丙塔高12米。")
     ranked = candidates([reading(chosen, "10米", "11米", "12米")], {chosen.id: chosen}, ASKED, ALWAYS)
-    assert leading_words(question, citations_of(ranked, {chosen.id: chosen}, 3, answered=True)) == expected
+    assert leading_words(question, citations_of(ranked, {chosen.id: chosen}, 3, ALWAYS, answered=True)) == expected
 
 
 def test_a_question_is_no_answer() -> None:
@@ -301,7 +303,7 @@ def test_an_article_changed_under_a_reading_is_noticed() -> None:
     ranked = candidates([reading(chosen, "2003年")], {chosen.id: chosen}, ASKED, ALWAYS)
     changed = replace(chosen, text=NEWS.replace("2003", "2013"))
     with pytest.raises(AskaiError, match="答案位置不对"):
-        citations_of(ranked, {chosen.id: changed}, 3, answered=True)
+        citations_of(ranked, {chosen.id: changed}, 3, ALWAYS, answered=True)
 
 
 # --- calibration ------------------------------------------------------------------------------------
@@ -315,15 +317,13 @@ def candidate(score: float = 1.0, name: str = "span", value: float = 1.0) -> Can
     return Candidate(Hit(0, Passage("a", 0, 5), 1.0, 1.0), 0, 5, Span(0, 2, "甲乙"), score, signals)
 
 
-@given(
-    weights=st.tuples(*[FINITE] * EVIDENCE), one=FINITE, other=FINITE, place=st.integers(1, len(SIGNALS))
-)
+@given(weights=st.tuples(*[FINITE] * WEIGHTS), one=FINITE, other=FINITE, place=st.integers(1, 3))
 def test_confidence_is_monotone(weights: tuple[float, ...], one: float, other: float, place: int) -> None:
     """In each signal confidence rises or falls as its weight says, and it is always a probability."""
-    calibration = Calibration(PLAIN, weights, LISTS, THRESHOLDS)
+    calibration = replace(ALWAYS, confidence=weights)
     low, high = sorted((one, other))
     less, more = (
-        confidence([candidate(name=SIGNALS[place - 1], value=value)], calibration) for value in (low, high)
+        confidence([candidate(name=EVIDENCE[place - 1], value=value)], calibration) for value in (low, high)
     )
     assert 0 < less < 1
     assert 0 < more < 1
@@ -333,40 +333,64 @@ def test_confidence_is_monotone(weights: tuple[float, ...], one: float, other: f
         assert less >= more
 
 
+@given(scores=st.lists(FINITE, min_size=1, max_size=20), sharpness=st.floats(0.1, 5), elsewhere=st.floats(0.001, 2))
+def test_probabilities_share_out_the_confidence(scores: list[float], sharpness: float, elsewhere: float) -> None:
+    """In the order of the scores, together less than the confidence, by the odds that the scores say."""
+    calibration = replace(ALWAYS, sharpness=sharpness, elsewhere=elsewhere)
+    ranked = [candidate(score) for score in sorted(scores, reverse=True)]
+    sure, likely = confidence(ranked, calibration), probabilities(ranked, calibration)
+    assert likely == sorted(likely, reverse=True)
+    assert all(0.0 <= each <= 1.0 for each in likely)
+    assert sum(likely) + likely[0] * elsewhere == pytest.approx(sure)
+    for c, each in zip(ranked, likely, strict=True):
+        assert each == pytest.approx(likely[0] * math.exp(sharpness * (c.score - ranked[0].score)))
+
+
 @given(first=FINITE, second=FINITE, third=FINITE)
-def test_confidence_grows_with_the_margin(first: float, second: float, third: float) -> None:
-    margin = tuple(float(place == len(SIGNALS) + 1) for place in range(EVIDENCE))
-    calibration = Calibration(PLAIN, margin, LISTS, THRESHOLDS)
+def test_the_first_is_likelier_the_farther_the_next_is_behind(first: float, second: float, third: float) -> None:
     low, middle, high = sorted((first, second, third))
-    near = confidence([candidate(high), candidate(middle)], calibration)
-    far = confidence([candidate(high), candidate(low)], calibration)
+    near = probabilities([candidate(high), candidate(middle)], ALWAYS)[0]
+    far = probabilities([candidate(high), candidate(low)], ALWAYS)[0]
     assert near <= far
+
+
+def test_excerpts_that_say_the_same_are_as_likely_as_all_of_them_together() -> None:
+    one, two, other = articles("塔高31米。", "塔高31米。", "灯塔高三十一米。")
+    known = {a.id: a for a in (one, two, other)}
+    ranked = candidates([reading(one, "31米"), reading(two, "31米"), reading(other, "三十一米")], known, ASKED, ALWAYS)
+    likely = dict(zip((c.article_id for c in ranked), probabilities(ranked, ALWAYS), strict=True))
+    cited = citations_of(ranked, known, 9, ALWAYS, answered=True)
+    assert cited[0].score == pytest.approx(likely[one.id] + likely[two.id], abs=1e-4)
+    assert cited[1].score == pytest.approx(likely[other.id], abs=1e-4)
 
 
 def test_no_candidate_no_confidence() -> None:
     assert confidence([], ALWAYS) == 0.0
+    assert probabilities([], ALWAYS) == []
 
 
 @pytest.mark.parametrize("extreme", [1e9, -1e9])
 def test_extreme_scores_stay_probabilities(extreme: float) -> None:
     sure = confidence(
-        [replace(candidate(extreme), signals=(extreme,) * len(SIGNALS))], Calibration(PLAIN, (1.0,) * EVIDENCE, LISTS, THRESHOLDS)
+        [replace(candidate(extreme), signals=(extreme,) * len(SIGNALS))], replace(ALWAYS, confidence=(1.0,) * WEIGHTS)
     )
     assert 0.0 <= sure <= 1.0
     chosen = article(NEWS)
     best = replace(candidates([reading(chosen, "2003年")], {chosen.id: chosen}, ASKED, ALWAYS)[0], score=extreme)
-    (cited,) = citations_of([best], {chosen.id: chosen}, 1, answered=True)
+    (cited,) = citations_of([best], {chosen.id: chosen}, 1, ALWAYS, answered=True)
     assert 0.0 <= cited.score <= 1.0
 
 
 def test_calibration_that_ships() -> None:
-    """A better span never makes the reply less sure, a missing name never surer; the modes are in order."""
+    """A better reading never makes the reply less sure, a missing name never surer; the modes are in order."""
     calibration = default_calibration()
     assert len(calibration.ranking) == len(SIGNALS)
-    assert len(calibration.confidence) == EVIDENCE
+    assert len(calibration.confidence) == WEIGHTS
     assert all(math.isfinite(weight) for weight in (*calibration.ranking, *calibration.confidence))
-    assert calibration.confidence[1] >= 0
-    assert calibration.confidence[len(SIGNALS) + 2] <= 0
+    assert all(weight >= 0 for weight in calibration.confidence[1:-1])
+    assert calibration.confidence[-1] <= 0
+    assert calibration.sharpness > 0
+    assert calibration.elsewhere > 0
     thresholds = calibration.thresholds
     assert 0.0 < thresholds[Mode.LENIENT] <= thresholds[Mode.BALANCED] <= thresholds[Mode.STRICT] < 1.0
 

@@ -16,6 +16,7 @@ import json
 import random
 import re
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression
 
 HERE = Path(__file__).resolve().parent
@@ -35,12 +37,21 @@ from askai.encoder import MODELS, load_encoder  # noqa: E402
 from askai.evidence import Wanted, wanted  # noqa: E402
 from askai.index import Index, build_index  # noqa: E402
 from askai.reader import NeuralReader  # noqa: E402
-from askai.responder import SIGNALS, Calibration, Candidate, candidates, confidence, evidence_of  # noqa: E402
+from askai.responder import (  # noqa: E402
+    EVIDENCE,
+    SIGNALS,
+    Calibration,
+    Candidate,
+    candidates,
+    confidence,
+    evidence_of,
+    probabilities,
+)
 from askai.text import fold  # noqa: E402
 from askai.types import Article, Encoder, Mode, Reading  # noqa: E402
 from questions import QUESTIONS, Question, load_pairs, read_batch  # noqa: E402
 
-POOL, STRANGERS, ALTERED = 16, 12, 6.0
+POOL, STRANGERS = 16, 12
 _NUMBER = re.compile(r"\d+")
 _LETTERS = re.compile(r"[A-Za-z]{2,}")
 
@@ -204,19 +215,37 @@ def fit_ranking(found: Sequence[Case], start: Calibration, without: int | None =
 
 
 def fit_confidence(found: Sequence[Case], ranking: Calibration) -> Calibration:
-    rows, labels, weights_of = [], [], []
-    for case in found:
-        ranked = ranked_of(case, ranking)
-        if ranked:
-            rows.append(evidence_of(ranked)[1:])
-            labels.append(right(case, ranked[0]))
-            # Few here, and the worst of wrong answers: something else told of a name that nothing holds.
-            weights_of.append(ALTERED if case.kind == "altered" else 1.0)
-    x = np.array(rows)
+    """Weights of the evidence: logistic regression, is there an answer? Each kind of unanswerable weighs a third."""
+    known = [(case, ranked[0]) for case in found if (ranked := ranked_of(case, ranking))]
+    counts = Counter(case.kind for case, _ in known)
+    share = counts["answerable"] / (len(counts) - 1)
+    x = np.array([evidence_of(best)[1:] for _, best in known])
+    weights_of = [1.0 if case.kind == "answerable" else share / counts[case.kind] for case, _ in known]
     scale = x.std(0) + 1e-6
-    model = LogisticRegression(C=1.0, max_iter=2000).fit(x / scale, np.array(labels), np.array(weights_of))
+    labels = [case.kind == "answerable" for case, _ in known]
+    model = LogisticRegression(C=1.0, max_iter=2000).fit(x / scale, labels, weights_of)
     weights = (float(model.intercept_[0]), *(float(w) for w in model.coef_[0] / scale))
     return replace(ranking, confidence=weights)
+
+
+def fit_shares(answerable: Sequence[Case], calibration: Calibration) -> Calibration:
+    """``sharpness`` and ``elsewhere`` under which what is right was likeliest, given that there is an answer."""
+    behind, good = [], []
+    for case in answerable:
+        ranked = ranked_of(case, calibration)
+        behind.append(np.array([c.score - ranked[0].score for c in ranked]))
+        good.append(np.array([right(case, c) for c in ranked], bool))
+
+    def surprise(logs: NDArray[np.float64]) -> float:
+        """Mean negative log likelihood."""
+        total, (sharpness, elsewhere) = 0.0, np.exp(logs)
+        for gap, flags in zip(behind, good, strict=True):
+            weights = np.exp(sharpness * gap)
+            total -= np.log((weights[flags].sum() if flags.any() else elsewhere) / (weights.sum() + elsewhere))
+        return total / len(behind)
+
+    sharpness, elsewhere = np.exp(minimize(surprise, np.log([1.0, 0.1]), method="Nelder-Mead").x)
+    return replace(calibration, sharpness=float(sharpness), elsewhere=float(elsewhere))
 
 
 def choose_thresholds(found: Sequence[Case], calibration: Calibration) -> Calibration:
@@ -235,6 +264,13 @@ def choose_thresholds(found: Sequence[Case], calibration: Calibration) -> Calibr
     strict, lenient = float(np.quantile(no, 0.9)), float(np.quantile(yes, 0.05))
     chosen = {Mode.STRICT: max(strict, balanced), Mode.BALANCED: balanced, Mode.LENIENT: min(lenient, balanced)}
     return replace(calibration, thresholds={k: round(v, 3) for k, v in chosen.items()})
+
+
+def first_of(found: Sequence[Case], calibration: Calibration) -> tuple[list[float], list[bool]]:
+    """The probability of each question's first excerpt, and whether it is right; 0 and wrong without one."""
+    ranked = [ranked_of(case, calibration) for case in found]
+    values = [probabilities(r, calibration)[0] if r else 0.0 for r in ranked]
+    return values, [bool(r) and right(case, r[0]) for case, r in zip(found, ranked, strict=True)]
 
 
 def report(name: str, found: Sequence[Case], calibration: Calibration) -> None:
@@ -271,14 +307,15 @@ def report(name: str, found: Sequence[Case], calibration: Calibration) -> None:
         good = sum(right(c, ranked_of(c, calibration)[0]) for c in taken)
         share = np.mean([sure[id(c)] >= threshold for c in answerable])
         print(f"  {mode.value} {threshold}: answers {share:.3f} of the answerable; first excerpt right in {good}/{len(taken)}")
-    flags = [bool(r := ranked_of(c, calibration)) and right(c, r[0]) for c in found]
-    values = [sure[id(c)] for c in found]
+    there, _ = metrics.calibration([sure[id(c)] for c in found], [bool(c.question.answer) for c in found])
+    values, flags = first_of(found, calibration)
     error, bins = metrics.calibration(values, flags)
-    print(f"  expected calibration error {error:.3f}")
+    area = metrics.auroc(values, flags)
+    print(f"  first excerpt right or wrong: AUROC {area or 0:.3f}, expected calibration error {error:.3f}; of the confidence {there:.3f}")
     for b in bins:
-        print(f"    confidence {b['confidence']:.2f} right {b['accuracy']:.2f} of {b['count']}")
+        print(f"    probability {b['confidence']:.2f} right {b['accuracy']:.2f} of {b['count']}")
     for p in metrics.risk_coverage(values, flags):
-        print(f"    coverage {p['coverage']:.1f} wrong {p['risk']:.3f} confidence {p['confidence']:.2f}")
+        print(f"    coverage {p['coverage']:.1f} wrong {p['risk']:.3f} probability {p['confidence']:.2f}")
 
 
 def plot(found: Sequence[Case], calibration: Calibration, target: Path) -> None:
@@ -289,17 +326,16 @@ def plot(found: Sequence[Case], calibration: Calibration, target: Path) -> None:
     mpl.rcParams["svg.hashsalt"] = "askai"
     from matplotlib import pyplot
 
-    flags = [bool(r := ranked_of(c, calibration)) and right(c, r[0]) for c in found]
-    values = [confidence(ranked_of(c, calibration), calibration) for c in found]
+    values, flags = first_of(found, calibration)
     error, bins = metrics.calibration(values, flags)
     curve = metrics.risk_coverage(values, flags, 20)
     figure, (left, middle) = pyplot.subplots(1, 2, figsize=(9, 4))
     left.plot([0, 1], [0, 1], color="0.7", linestyle="--")
     left.plot([b["confidence"] for b in bins], [b["accuracy"] for b in bins], "o-", color="teal")
-    left.set(xlabel="confidence", ylabel="first excerpt right", title=f"Reliability (ECE {error:.3f})", xlim=(0, 1), ylim=(0, 1))
+    left.set(xlabel="probability of the first excerpt", ylabel="first excerpt right", title=f"Reliability (ECE {error:.3f})", xlim=(0, 1), ylim=(0, 1))
     middle.plot([p["coverage"] for p in curve], [p["risk"] for p in curve], "o-", color="teal")
     for name, (_mode, threshold) in zip(("strict", "balanced", "lenient"), calibration.thresholds.items(), strict=True):
-        share = float(np.mean([v >= threshold for v in values]))
+        share = float(np.mean([confidence(ranked_of(c, calibration), calibration) >= threshold for c in found]))
         middle.axvline(share, color="0.7", linestyle=":")
         middle.annotate(f"{name} {threshold:.2f}", (share, 0.02), rotation=90, fontsize=8, color="0.3")
     middle.set(xlabel="questions answered", ylabel="of these, first excerpt wrong", title="Risk and coverage", xlim=(0, 1), ylim=(0, 1))
@@ -324,6 +360,7 @@ def main() -> None:
     parser.add_argument("--reader", type=Path, default=MODELS / READER)
     parser.add_argument("--limit", type=int, default=100000)
     parser.add_argument("--dry", action="store_true")
+    parser.add_argument("--keep-ranking", action="store_true", help="fit the probabilities only")
     parser.add_argument("--shipped", action="store_true", help="report what ships, fit and write nothing")
     parser.add_argument("--plot", type=Path, help="an SVG of the held-apart half")
     options = parser.parse_args()
@@ -334,17 +371,17 @@ def main() -> None:
     half = [c for c in found if int(c.question.passage_key[0], 16) % 2]
     other = [c for c in found if not int(c.question.passage_key[0], 16) % 2]
     n = len(SIGNALS)
-    start = Calibration((1.0, 0.5, 9.0, *[0.0] * (n - 3)), (0.0,) * (n + 4), default_calibration().lists, {Mode.BALANCED: 0.5})
+    start = Calibration((1.0, 0.5, 9.0, *[0.0] * (n - 3)), (0.0,) * (len(EVIDENCE) + 1), 1.0, 0.1, default_calibration().lists, {Mode.BALANCED: 0.5})
     others = encyclopaedic(options.shared, reader)
     even, odd = ([c for c in others if int(c.question.passage_key) % 2 == part] for part in (0, 1))
     part, rest = ([c for c in crowd if int(c.question.passage_key[0], 16) % 2 == n] for n in (1, 0))
     answerable = [c for c in [*half, *even, *part] if c.question.answer]
-    if options.shipped:
-        calibration = default_calibration()
-    else:
-        calibration = fit_ranking(answerable, start)
-        calibration = fit_ranking(answerable, calibration)
-        calibration = choose_thresholds(half, fit_confidence([*half, *even], calibration))
+    calibration = default_calibration()
+    if not (options.shipped or options.keep_ranking):
+        calibration = fit_ranking(answerable, fit_ranking(answerable, start))
+    if not options.shipped:
+        calibration = fit_shares(answerable, fit_confidence([*half, *even], calibration))
+        calibration = choose_thresholds(half, calibration)
     report("chosen on", half, calibration)
     report("held apart", other, calibration)
     second_excerpts(other, calibration)
@@ -355,6 +392,8 @@ def main() -> None:
     out = {
         "ranking": [round(w, 4) for w in calibration.ranking],
         "confidence": [round(w, 4) for w in calibration.confidence],
+        "sharpness": round(calibration.sharpness, 4),
+        "elsewhere": round(calibration.elsewhere, 4),
         "lists": list(calibration.lists),
         "thresholds": dict(calibration.thresholds),
     }

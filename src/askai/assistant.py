@@ -60,6 +60,8 @@ def default_calibration() -> Calibration:
         return Calibration(
             tuple(loaded["ranking"]),
             tuple(loaded["confidence"]),
+            float(loaded["sharpness"]),
+            float(loaded["elsewhere"]),
             tuple(loaded["lists"]),
             {Mode(name): value for name, value in loaded["thresholds"].items()},
         )
@@ -98,7 +100,7 @@ class Assistant:
         folder: Path | None = None,
     ) -> None:
         weights = len(calibration.ranking), len(calibration.confidence), len(calibration.lists)
-        if weights != (len(responder.SIGNALS), len(responder.SIGNALS) + 4, len(lists.SIGNALS) + 1):
+        if weights != (len(responder.SIGNALS), len(responder.EVIDENCE) + 1, len(lists.SIGNALS) + 1):
             raise ModelError(f"校准文件的权重个数 {weights} 与程序不符。请重新安装 askai。")
         self._state = self._before = _State(index, encoder)
         self._reader = reader
@@ -215,18 +217,21 @@ class Assistant:
         asked = wanted(understood, state.index.lexical.idf)
         ranked = responder.candidates(readings, articles, asked, self._calibration)
         sure = responder.confidence(ranked, self._calibration)
-        answered = sure >= self._calibration.thresholds[mode] and bool(ranked)
-        citations = responder.citations_of(ranked, articles, k, answered=answered)
+        threshold = self._calibration.thresholds[mode]
+        answered = sure >= threshold and bool(ranked)
+        citations = responder.citations_of(ranked, articles, k, self._calibration, answered=answered)
         opening = ranked[0] if ranked and lists.announces(ranked[0], articles) else None
         if opening or lists.possible(understood, asked):
             near = hits[: retrieval.EXAMINED]
             found = lists.find(understood, asked, near, ranked, articles, state.encoder, self._reader)
-            likely, listed = lists.best(found, self._calibration.lists, opening, sure)
-            other = sure * (lists.HANDICAP if wants_list(understood) else 1.0)
-            if listed and likely >= max(other, self._calibration.thresholds[mode]):
+            first = citations[0].score if citations else 0.0
+            likely, listed = lists.best(found, self._calibration.lists, opening, first)
+            other = first * (lists.HANDICAP if wants_list(understood) else 1.0)
+            either = max(sure, likely)
+            if listed and likely >= other and either >= threshold:
                 article, listing = articles[listed.article_id], listed.listing
                 citations = lists.citations_with(article, listing, likely, citations, k)
-                return Answer(question, understood, "answered", lists.names(listing), round(likely, 4), citations, 0.0)
+                return Answer(question, understood, "answered", lists.names(listing), round(either, 4), citations, 0.0)
         if answered:
             text = responder.leading_words(understood, citations)
             return Answer(question, understood, "answered", text, round(sure, 4), citations, 0.0)

@@ -35,16 +35,21 @@ Report = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one question. ``prediction`` is the answer as if nothing were ever declined."""
+    """What came of one question. ``prediction`` is the answer as if nothing were ever declined.
+
+    ``confidence`` is the probability that there is an answer, ``first`` that the first excerpt is one, and
+    ``gold_confidence`` is the first of them with the context given.
+    """
 
     example: Example
     answered: bool
     confidence: float
+    first: float
     prediction: str
     sentence: int | None
     ranks: Mapping[str, int | None]
     gold_prediction: str
-    gold_answers: float
+    gold_confidence: float
     milliseconds: float
 
 
@@ -118,11 +123,12 @@ class Evaluator:
             example,
             answer.confidence >= self._calibration.thresholds[Mode.BALANCED],
             answer.confidence,
+            answer.citations[0].score if answer.citations else 0.0,
             _words(answer),
             first_rank([_holds(c.quote, example.answers) for c in answer.citations]),
             {stage: first_rank(rank) for stage, rank in self._relevance(example, hits, stages)},
             ranked[0].span.text if ranked else "",
-            max((reading.answers for reading in given), default=0.0),
+            responder.confidence(ranked, self._calibration),
             milliseconds,
         )
 
@@ -222,11 +228,11 @@ def summarise(outcomes: Sequence[Outcome]) -> Report:
     """All measures over the outcomes.
 
     Recall, sentences and answers are measured over the answerable questions; a reply is right, for
-    calibration and risk, when its first excerpt holds a gold answer.
+    calibration and risk, when its first excerpt holds a gold answer, and is as sure as that excerpt.
     """
     answerable = [outcome for outcome in outcomes if outcome.example.answers]
     right = [outcome.sentence == 1 for outcome in outcomes]
-    sure = [outcome.confidence for outcome in outcomes]
+    sure = [outcome.first for outcome in outcomes]
     error, bins = calibration(sure, right)
     times = [outcome.milliseconds for outcome in outcomes]
     p50, p95 = percentiles(times, 50, 95)
@@ -283,7 +289,7 @@ def _declining(outcomes: Sequence[Outcome]) -> Report | None:
     recall = both / sum(labels)
     return {
         "auroc": area,
-        "auroc_gold_context": auroc([outcome.gold_answers for outcome in outcomes], labels),
+        "auroc_gold_context": auroc([outcome.gold_confidence for outcome in outcomes], labels),
         "f1": 2 * precision * recall / (precision + recall) if both else 0.0,
         "precision": precision,
         "recall": recall,

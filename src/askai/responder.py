@@ -28,18 +28,27 @@ SIGNALS = ("span", "answers", "retrieval", "coverage", "cosine", "sentence", "fi
 how much of the question its passage holds, by words and by vectors, and its sentence; its kind."""
 
 
+EVIDENCE = ("span", "answers", "retrieval", "missing")
+"""What tells whether there is an answer at all: three signals of the best candidate, and how many names of
+the question its passage lacks. How much of the question a passage holds tells where to look, not whether to
+answer: with the other signals among them fewer of those without an answer are told apart."""
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How scores are combined and become a probability; fitted by ``training/calibrate.py``.
+    """How scores are combined and become probabilities; fitted by ``training/calibrate.py``.
 
-    ``ranking`` weighs ``SIGNALS``; ``confidence`` weighs [1, the signals of the best candidate, its
-    margin to the next one, names of the question that its passage lacks, the best coverage of all].
-    ``lists`` weighs [1, ``lists.SIGNALS``]: the probability that a list is the one that was asked for.
-    ``thresholds`` are the confidences under which each mode declines.
+    ``ranking`` weighs ``SIGNALS``, ``confidence`` [1, ``EVIDENCE``], ``lists`` [1, ``lists.SIGNALS``]: the
+    probability that a list is the one that was asked for. ``sharpness`` multiplies the scores before the
+    probability that there is an answer is shared out over the candidates, ``elsewhere`` is the share of an
+    answer that is none of them, against 1 for the best. ``thresholds`` are the confidences under which each
+    mode declines.
     """
 
     ranking: tuple[float, ...]
     confidence: tuple[float, ...]
+    sharpness: float
+    elsewhere: float
     lists: tuple[float, ...]
     thresholds: Mapping[Mode, float]
 
@@ -62,10 +71,7 @@ class Candidate:
 
 def logistic(weights: Sequence[float], values: Sequence[float]) -> float:
     """The probability that a fitted logistic regression gives."""
-    return _logistic(sum(w * x for w, x in zip(weights, values, strict=True)))
-
-
-def _logistic(logit: float) -> float:
+    logit = sum(w * x for w, x in zip(weights, values, strict=True))
     return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit))))
 
 
@@ -136,19 +142,27 @@ def _candidates_of(
         yield Candidate(hit, *place, span, score, signals)
 
 
-def evidence_of(ranked: Sequence[Candidate]) -> tuple[float, ...]:
-    """What confidence is judged by; ``Calibration.confidence`` weighs it."""
-    best = ranked[0]
-    margin = best.score - ranked[1].score if len(ranked) > 1 else 3.0
-    most = max(c.hit.coverage for c in ranked)
-    return (1.0, *best.signals, min(margin, 8.0), float(min(best.hit.missing, 2)), most)
+def evidence_of(best: Candidate) -> tuple[float, ...]:
+    """1 and the ``EVIDENCE`` of a candidate."""
+    span, answers, searched = best.signals[:3]
+    return 1.0, span, answers, searched, float(min(best.hit.missing, 2))
 
 
 def confidence(ranked: Sequence[Candidate], calibration: Calibration) -> float:
-    """Calibrated probability that the best sentence answers; 0 where there is none."""
+    """Calibrated probability that there is an answer; 0 where there is no candidate."""
+    return logistic(calibration.confidence, evidence_of(ranked[0])) if ranked else 0.0
+
+
+def probabilities(ranked: Sequence[Candidate], calibration: Calibration) -> list[float]:
+    """Calibrated probability of each candidate that it answers; with that of no answer they sum to less than 1.
+
+    The confidence, shared out by a softmax over the scores with one more place for an answer elsewhere.
+    """
     if not ranked:
-        return 0.0
-    return logistic(calibration.confidence, evidence_of(ranked))
+        return []
+    weights = [math.exp(calibration.sharpness * (c.score - ranked[0].score)) for c in ranked]
+    whole = sum(weights) + calibration.elsewhere
+    return [confidence(ranked, calibration) * weight / whole for weight in weights]
 
 
 def _verified(article: Article, start: int, end: int) -> str:
@@ -171,22 +185,26 @@ def cite(article: Article, number: int, start: int, end: int, span: Span | None,
 
 
 def citations_of(
-    ranked: Sequence[Candidate], articles: Mapping[str, Article], k: int, *, answered: bool
+    ranked: Sequence[Candidate],
+    articles: Mapping[str, Article],
+    k: int,
+    calibration: Calibration,
+    *,
+    answered: bool,
 ) -> tuple[Citation, ...]:
-    """The ``k`` best sentences, numbered from 1; identical excerpts are cited once."""
-    out: list[Citation] = []
-    seen: set[str] = set()
-    for c in ranked:
-        article = articles[c.article_id]
-        quote = article.text[c.start : c.end]
-        if len(out) == k or quote in seen or c.score < ranked[0].score - _FAR_BEHIND:
+    """The ``k`` best sentences, numbered from 1, with their probabilities; identical excerpts are cited once."""
+    quotes = [articles[c.article_id].text[c.start : c.end] for c in ranked]
+    likely: dict[str, float] = {}
+    for quote, share in zip(quotes, probabilities(ranked, calibration), strict=True):
+        likely[quote] = likely.get(quote, 0.0) + share
+    out: dict[str, Citation] = {}
+    for c, quote in zip(ranked, quotes, strict=True):
+        if len(out) == k or quote in out or c.score < ranked[0].score - _FAR_BEHIND:
             continue
-        seen.add(quote)
-        score = _logistic(c.score)
-        out.append(
-            cite(article, len(out) + 1, c.start, c.end, c.span if answered else None, round(score, 4))
-        )
-    return tuple(out)
+        span = c.span if answered else None
+        number, score = len(out) + 1, round(min(1.0, likely[quote]), 4)
+        out[quote] = cite(articles[c.article_id], number, c.start, c.end, span, score)
+    return tuple(out.values())
 
 
 def leading_words(question: str, citations: Sequence[Citation]) -> str:
@@ -195,12 +213,7 @@ def leading_words(question: str, citations: Sequence[Citation]) -> str:
     if not spans:
         return ""
     if wants_list(question) and len(spans[0]) < 12:
-        strong = [
-            c.span.text
-            for c in citations
-            if c.span is not None and c.score > 0.5 * citations[0].score
-        ]
-        return "；".join(dict.fromkeys(strong)) or spans[0]
+        return "；".join(dict.fromkeys(spans))
     return spans[0]
 
 

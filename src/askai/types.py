@@ -105,7 +105,8 @@ class Reading:
 class Citation:
     """A verbatim excerpt: ``quote == article.text[start:end]``, with the answering words as ``span``.
 
-    ``page`` is the page on which the excerpt begins, from 1; None where the format has no pages.
+    ``score`` is the calibrated probability that the excerpt answers the question. ``page`` is the page on
+    which it begins, from 1; None where the format has no pages.
     """
 
     number: int

@@ -45,10 +45,10 @@ class Mark:
     words_end: int = 0
 
 
-def sureness(confidence: float) -> str:
-    """Confidence in words and per cent."""
-    words = next(word for least, word in _SURENESS if confidence >= least)
-    return f"{words} · {confidence:.0%}"
+def sureness(probability: float) -> str:
+    """How likely an excerpt answers, in words and per cent."""
+    words = next(word for least, word in _SURENESS if probability >= least)
+    return f"{words} · {probability:.0%}"
 
 
 def _cite_button(turn: int, citation: Citation, inside: str, kind: str) -> str:
@@ -132,7 +132,7 @@ def _footing(answer: Answer) -> str:
     parts = []
     # A greeting or a summary is not a finding: there is nothing to be sure of.
     if answer.status == "answered" and any(c.span for c in answer.citations):
-        parts.append(f'<span class="sureness">{sureness(answer.confidence)}</span>')
+        parts.append(f'<span class="sureness">{sureness(answer.citations[0].score)}</span>')
     if answer.status == "not_found":
         parts.append(f'<span class="sureness">文章里有答案的可能：{answer.confidence:.0%}</span>')
     parts.append(f'<span class="elapsed">{max(1, round(answer.elapsed_ms)):,} 毫秒</span>')
