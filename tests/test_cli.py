@@ -257,6 +257,11 @@ def test_ask_for_people_has_numbered_citations(askai: Run, index_dir: Path) -> N
     assert done.returncode == 0
     assert re.search(r"^\[1\] 《.+》", text, re.MULTILINE)
     assert "\x1b" not in text, "no colours into a pipe"
+    (answer,) = lines_of(askai("ask", QUESTION, "--index", index_dir, "--json").stdout)
+    assert f"把握：{answer['citations'][0]['score']:.0%}" in text
+    declined = askai("ask", "珠穆朗玛峰的海拔是多少米？", "--index", index_dir, "--mode", "严格").stdout.decode("utf-8")
+    assert "把握" not in declined
+    assert re.search(r"^文章里有答案的可能：\d+%$", declined, re.MULTILINE)
 
 
 def test_hostile_articles_cannot_steer_the_terminal(askai: Run, index_dir: Path) -> None:

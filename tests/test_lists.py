@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,9 @@ from askai.assistant import Assistant, default_reader
 from askai.encoder import load_encoder
 from askai.evidence import wanted, wants_list
 from askai.listings import listings
-from askai.responder import Candidate, cite
-from askai.types import Hit, Passage, Span
-from making import CORPUS, article
+from askai.responder import EVIDENCE, SIGNALS, Calibration, Candidate, cite
+from askai.types import Hit, Mode, Passage, Span
+from making import CORPUS, article, articles, assistant_of
 
 
 @pytest.mark.parametrize("question", ["北投有哪几种温泉？", "量血压分几步？", "泡汤要注意什么？", "都有谁参加？", "番茄分几类？", "有什么优点", "好水有哪三样", "廚餘又分哪兩種"])
@@ -164,3 +165,34 @@ def test_lists_of_the_articles_that_ship(tmp_path: Path, question: str, first: s
     assert first in answer.citations[0].quote
     assert last in answer.citations[0].quote
     assert answer.answer.count("；") >= 1
+
+
+def logit(probability: float) -> float:
+    return math.log(probability / (1 - probability))
+
+
+@pytest.mark.parametrize(
+    ("sure", "likely", "answered", "whole"),
+    [
+        (0.8, 0.7, True, True),  # the sentence's counts for 0.4 of itself where several things are asked for
+        (0.8, 0.3, True, False),
+        (0.3, 0.7, True, True),
+        (0.6, 0.4, True, True),  # there is an answer, and this list is likelier it than the sentence
+        (0.3, 0.4, False, False),
+        (0.6, 0.19, True, False),
+    ],
+)
+def test_a_list_against_a_sentence(sure: float, likely: float, answered: bool, whole: bool) -> None:
+    """The list where it is the likelier answer, an answer where either probability is above the threshold."""
+    chosen = articles("轻便折叠车的优点如下。\n\n- 车身轻\n- 收得快\n- 不占地方\n\n轻便折叠车的优点在路上看得最清楚。\n")
+    calibration = Calibration(
+        (1.0, *[0.0] * (len(SIGNALS) - 1)), (logit(sure), *[0.0] * len(EVIDENCE)), 50.0, 0.001,
+        (logit(likely), *[0.0] * len(lists.SIGNALS)), dict.fromkeys(Mode, 0.5),
+    )  # fmt: skip
+    given = assistant_of(chosen, calibration).ask("轻便折叠车有哪些优点？")
+    first = given.citations[0]
+    assert given.status == ("answered" if answered else "not_found")
+    assert ("收得快" in first.quote and "不占地方" in first.quote) is whole
+    assert given.confidence == pytest.approx(max(sure, likely) if whole else sure, abs=1e-4)
+    assert first.score == pytest.approx(likely if whole else sure, abs=0.01)
+    assert sum(c.score for c in given.citations) <= 1.0

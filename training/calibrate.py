@@ -1,4 +1,4 @@
-"""Fit how scores are combined and become a probability: ``python training/calibrate.py --shared ../shared``.
+"""Fit how scores are combined and become probabilities: ``python training/calibrate.py --shared ../shared``.
 
 Uses the questions of the passages held out from training, never an evaluation set. The passages
 are put into pools of 16 articles, as a person's own folder would be. To the questions that were
@@ -215,7 +215,10 @@ def fit_ranking(found: Sequence[Case], start: Calibration, without: int | None =
 
 
 def fit_confidence(found: Sequence[Case], ranking: Calibration) -> Calibration:
-    """Weights of the evidence: logistic regression, is there an answer? Each kind of unanswerable weighs a third."""
+    """Weights of the evidence: logistic regression, is there an answer?
+
+    Those without one weigh together what those with one do, each kind of them the same.
+    """
     known = [(case, ranked[0]) for case in found if (ranked := ranked_of(case, ranking))]
     counts = Counter(case.kind for case, _ in known)
     share = counts["answerable"] / (len(counts) - 1)
@@ -229,7 +232,10 @@ def fit_confidence(found: Sequence[Case], ranking: Calibration) -> Calibration:
 
 
 def fit_shares(answerable: Sequence[Case], calibration: Calibration) -> Calibration:
-    """``sharpness`` and ``elsewhere`` under which what is right was likeliest, given that there is an answer."""
+    """``sharpness`` and ``elsewhere`` under which what is right was likeliest, given that there is an answer.
+
+    A case without candidates says nothing of either: its answer is elsewhere for certain.
+    """
     behind, good = [], []
     for case in answerable:
         ranked = ranked_of(case, calibration)
@@ -267,7 +273,10 @@ def choose_thresholds(found: Sequence[Case], calibration: Calibration) -> Calibr
 
 
 def first_of(found: Sequence[Case], calibration: Calibration) -> tuple[list[float], list[bool]]:
-    """The probability of each question's first excerpt, and whether it is right; 0 and wrong without one."""
+    """The probability of each question's first candidate, and whether it is right; 0 and wrong without one.
+
+    Before excerpts that say the same are counted as one, as an answer does.
+    """
     ranked = [ranked_of(case, calibration) for case in found]
     values = [probabilities(r, calibration)[0] if r else 0.0 for r in ranked]
     return values, [bool(r) and right(case, r[0]) for case, r in zip(found, ranked, strict=True)]
@@ -334,10 +343,12 @@ def plot(found: Sequence[Case], calibration: Calibration, target: Path) -> None:
     left.plot([b["confidence"] for b in bins], [b["accuracy"] for b in bins], "o-", color="teal")
     left.set(xlabel="probability of the first excerpt", ylabel="first excerpt right", title=f"Reliability (ECE {error:.3f})", xlim=(0, 1), ylim=(0, 1))
     middle.plot([p["coverage"] for p in curve], [p["risk"] for p in curve], "o-", color="teal")
-    for name, (_mode, threshold) in zip(("strict", "balanced", "lenient"), calibration.thresholds.items(), strict=True):
-        share = float(np.mean([confidence(ranked_of(c, calibration), calibration) >= threshold for c in found]))
-        middle.axvline(share, color="0.7", linestyle=":")
-        middle.annotate(f"{name} {threshold:.2f}", (share, 0.02), rotation=90, fontsize=8, color="0.3")
+    sure = np.array([confidence(ranked_of(c, calibration), calibration) for c in found])
+    for name, threshold in zip(("strict", "balanced", "lenient"), calibration.thresholds.values(), strict=True):
+        taken = sure >= threshold
+        share, risk = float(taken.mean()), 1.0 - float(np.array(flags)[taken].mean())
+        middle.plot([share], [risk], "s", color="0.4")
+        middle.annotate(f"{name} {threshold:.2f} ", (share, risk), ha="right", va="bottom", fontsize=8, color="0.3")
     middle.set(xlabel="questions answered", ylabel="of these, first excerpt wrong", title="Risk and coverage", xlim=(0, 1), ylim=(0, 1))
     figure.tight_layout()
     figure.savefig(target, metadata={"Date": None})

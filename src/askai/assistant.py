@@ -208,7 +208,7 @@ class Assistant:
             for understood in conversation.interpretations(question, previous)
         ]
         # Of several readings of a follow-up, the one that the articles answer best; the first on a tie.
-        return _timed(max(answers, key=lambda a: a.confidence), begun)
+        return _timed(max(answers, key=_worth), begun)
 
     def _answer(self, state: _State, question: str, understood: str, k: int, mode: Mode) -> Answer:
         articles = state.index.articles
@@ -216,7 +216,7 @@ class Assistant:
         readings = self._reader.read(understood, retrieval.promising(hits), articles)
         asked = wanted(understood, state.index.lexical.idf)
         ranked = responder.candidates(readings, articles, asked, self._calibration)
-        sure = responder.confidence(ranked, self._calibration)
+        sure = round(responder.confidence(ranked, self._calibration), 4)
         threshold = self._calibration.thresholds[mode]
         answered = sure >= threshold and bool(ranked)
         citations = responder.citations_of(ranked, articles, k, self._calibration, answered=answered)
@@ -227,16 +227,16 @@ class Assistant:
             first = citations[0].score if citations else 0.0
             likely, listed = lists.best(found, self._calibration.lists, opening, first)
             other = first * (lists.HANDICAP if wants_list(understood) else 1.0)
-            either = max(sure, likely)
-            if listed and likely >= other and either >= threshold:
+            either = max(sure, round(likely, 4))
+            if listed and likely >= max(other, lists.LEAST) and either >= threshold:
                 article, listing = articles[listed.article_id], listed.listing
                 citations = lists.citations_with(article, listing, likely, citations, k)
-                return Answer(question, understood, "answered", lists.names(listing), round(either, 4), citations, 0.0)
+                return Answer(question, understood, "answered", lists.names(listing), either, citations, 0.0)
         if answered:
             text = responder.leading_words(understood, citations)
-            return Answer(question, understood, "answered", text, round(sure, 4), citations, 0.0)
+            return Answer(question, understood, "answered", text, sure, citations, 0.0)
         text = responder.not_found_text(citations)
-        return Answer(question, understood, "not_found", text, round(sure, 4), citations, 0.0)
+        return Answer(question, understood, "not_found", text, sure, citations, 0.0)
 
     def _summary(self, state: _State, question: str, title: str) -> Answer | None:
         """A summary of the article that is meant; None where no article fits or it has no words."""
@@ -296,6 +296,11 @@ class Assistant:
         refused, until = self._refused
         waits = generation == refused and time.monotonic() < until
         return generation != self._state.index.generation and not waits
+
+
+def _worth(answer: Answer) -> tuple[bool, float]:
+    """What one reading of a question is preferred to another by."""
+    return answer.status == "answered", answer.citations[0].score if answer.citations else 0.0
 
 
 def _timed(answer: Answer, begun: float) -> Answer:

@@ -26,8 +26,8 @@ from askai.metrics import (
     risk_coverage,
 )
 from askai.responder import Calibration, Candidate
-from askai.retrieval import promising
-from askai.types import Answer, Article, Hit, Mode, Progress, Reader, Reading
+from askai.retrieval import hits_at, promising
+from askai.types import Answer, Article, Encoder, Hit, Mode, Progress, Reader, Reading
 
 STAGES = ("bm25", "dense", "fused", "reranked")
 Report = dict[str, Any]
@@ -80,8 +80,9 @@ class Evaluator:
     was; whether it would have declined follows from its confidence.
     """
 
-    def __init__(self, index: Index, assistant: Assistant, calibration: Calibration) -> None:
+    def __init__(self, index: Index, encoder: Encoder, assistant: Assistant, calibration: Calibration) -> None:
         self._index = index
+        self._encoder = encoder
         self._assistant = assistant
         self._calibration = calibration
         self._rows: dict[str, list[int]] = {}
@@ -99,7 +100,7 @@ class Evaluator:
         ours = default_calibration()
         reader = RememberingReader(default_reader())
         assistant = Assistant(index, encoder, reader, replace(ours, thresholds=dict.fromkeys(ours.thresholds, 0.0)))
-        return cls(index, assistant, ours)
+        return cls(index, encoder, assistant, ours)
 
     @property
     def sizes(self) -> tuple[int, int]:
@@ -117,7 +118,7 @@ class Evaluator:
         answer = self._assistant.ask(example.question)
         milliseconds = (time.perf_counter() - begun) * 1000
         hits = self._assistant.retrieve(example.question)
-        given = self._given(example, hits)
+        given = self._given(example)
         ranked = self._ranked(example.question, given)
         return Outcome(
             example,
@@ -162,11 +163,10 @@ class Evaluator:
         asked = wanted(question, self._index.lexical.idf)
         return responder.candidates(readings, self._index.articles, asked, self._calibration)
 
-    def _given(self, example: Example, hits: Sequence[Hit]) -> list[Reading]:
-        """Readings of the question's own context, with the scores of the search where it was found."""
-        found = {hit.row: hit for hit in hits}
+    def _given(self, example: Example) -> list[Reading]:
+        """Readings of the question's own context, with its scores in the whole pool."""
         rows = self._rows.get(example.context, ())
-        own = [found.get(row) or Hit(row, self._index.passage(row), 0.0) for row in rows]
+        own = hits_at(self._index, self._encoder, example.question, rows)
         return self._assistant.read(example.question, own)
 
 

@@ -17,7 +17,9 @@ _NEAREST = "下面是最接近的几处原文，供参考。"
 _HEADING = re.compile(r"[ \t]{0,3}#{1,6}[ \t]")
 _MARKER = re.compile(r"[\s>]*(?:[-*+•·][ \t]+|\d{1,3}[.)、][ \t]*)?")
 _QUESTION = re.compile(r"[?？][*_」』”’\"')）\s]*\Z")
-_CLAUSE = re.compile(r".*[,，;；\s]", re.DOTALL)
+# Up to the last comma, which none between digits is, or the last space between Chinese words.
+_TOLD = re.compile(r".*(?:[，；]|(?<!\d)[,;]|[,;](?!\d)|(?<=[\u3400-\u9fff])\s+(?=[\u3400-\u9fff]))", re.DOTALL)
+_ASKING = re.compile(r"[吗呢么嘛][，；,;\s]*\Z")
 # 你好，这是什么？ asks from its first word on; people who write without full stops ask after a whole story.
 _STORY = 24
 # One of 1,255 later excerpts so far behind the first were right (training/calibrate.py, held-apart half).
@@ -39,10 +41,10 @@ class Calibration:
     """How scores are combined and become probabilities; fitted by ``training/calibrate.py``.
 
     ``ranking`` weighs ``SIGNALS``, ``confidence`` [1, ``EVIDENCE``], ``lists`` [1, ``lists.SIGNALS``]: the
-    probability that a list is the one that was asked for. ``sharpness`` multiplies the scores before the
-    probability that there is an answer is shared out over the candidates, ``elsewhere`` is the share of an
-    answer that is none of them, against 1 for the best. ``thresholds`` are the confidences under which each
-    mode declines.
+    probability that a list is the one that was asked for. ``sharpness``, per unit of the ranking's score, is
+    the inverse temperature of the softmax that shares the confidence out over the candidates; ``elsewhere`` is
+    the weight of an answer that is none of them, where the best candidate's is 1. ``thresholds`` are the
+    confidences under which each mode declines.
     """
 
     ranking: tuple[float, ...]
@@ -95,8 +97,10 @@ def _sentence_around(
         end -= 1
     if not _QUESTION.search(text, max(start, end - 4), end):
         return start, end
-    told = _CLAUSE.match(text, start, end)
-    end = told.end() if told else start
+    told = _TOLD.match(text, start, end)
+    if not told or _ASKING.search(text, start, told.end()):
+        return None
+    end = told.end()
     while end > span.end and text[end - 1].isspace():
         end -= 1
     return (start, end) if span.end <= end and end - start >= _STORY else None
@@ -144,8 +148,8 @@ def _candidates_of(
 
 def evidence_of(best: Candidate) -> tuple[float, ...]:
     """1 and the ``EVIDENCE`` of a candidate."""
-    span, answers, searched = best.signals[:3]
-    return 1.0, span, answers, searched, float(min(best.hit.missing, 2))
+    signals = dict(zip(SIGNALS, best.signals, strict=True)) | {"missing": float(min(best.hit.missing, 2))}
+    return 1.0, *(signals[name] for name in EVIDENCE)
 
 
 def confidence(ranked: Sequence[Candidate], calibration: Calibration) -> float:
@@ -154,15 +158,15 @@ def confidence(ranked: Sequence[Candidate], calibration: Calibration) -> float:
 
 
 def probabilities(ranked: Sequence[Candidate], calibration: Calibration) -> list[float]:
-    """Calibrated probability of each candidate that it answers; with that of no answer they sum to less than 1.
+    """Calibrated probability of each candidate, best first, that it answers; they sum to less than the confidence.
 
     The confidence, shared out by a softmax over the scores with one more place for an answer elsewhere.
     """
     if not ranked:
         return []
     weights = [math.exp(calibration.sharpness * (c.score - ranked[0].score)) for c in ranked]
-    whole = sum(weights) + calibration.elsewhere
-    return [confidence(ranked, calibration) * weight / whole for weight in weights]
+    whole = confidence(ranked, calibration) / (sum(weights) + calibration.elsewhere)
+    return [whole * weight for weight in weights]
 
 
 def _verified(article: Article, start: int, end: int) -> str:
@@ -192,19 +196,22 @@ def citations_of(
     *,
     answered: bool,
 ) -> tuple[Citation, ...]:
-    """The ``k`` best sentences, numbered from 1, with their probabilities; identical excerpts are cited once."""
-    quotes = [articles[c.article_id].text[c.start : c.end] for c in ranked]
+    """The ``k`` likeliest sentences, numbered from 1, with their probabilities.
+
+    Identical excerpts are cited once, from where the best is, and are as likely as all of them together.
+    """
+    best: dict[str, Candidate] = {}
     likely: dict[str, float] = {}
-    for quote, share in zip(quotes, probabilities(ranked, calibration), strict=True):
+    for c, share in zip(ranked, probabilities(ranked, calibration), strict=True):
+        quote = articles[c.article_id].text[c.start : c.end]
+        best.setdefault(quote, c)
         likely[quote] = likely.get(quote, 0.0) + share
-    out: dict[str, Citation] = {}
-    for c, quote in zip(ranked, quotes, strict=True):
-        if len(out) == k or quote in out or c.score < ranked[0].score - _FAR_BEHIND:
-            continue
-        span = c.span if answered else None
-        number, score = len(out) + 1, round(min(1.0, likely[quote]), 4)
-        out[quote] = cite(articles[c.article_id], number, c.start, c.end, span, score)
-    return tuple(out.values())
+    near = [quote for quote, c in best.items() if c.score >= ranked[0].score - _FAR_BEHIND]
+    return tuple(
+        cite(articles[c.article_id], number, c.start, c.end, c.span if answered else None, round(likely[quote], 4))
+        for number, quote in enumerate(sorted(near, key=lambda quote: -likely[quote])[:k], 1)
+        for c in (best[quote],)
+    )
 
 
 def leading_words(question: str, citations: Sequence[Citation]) -> str:

@@ -84,6 +84,18 @@ def retrieve(
     ]
 
 
+def hits_at(index: Index, encoder: Encoder, question: str, rows: Sequence[int]) -> list[Hit]:
+    """These passages as hits, wherever the search has them, scored and examined as the best are."""
+    own, stand_ins = lexical_scores(index, question)
+    query, asked = encoder.encode_question(question), wanted(question, index.lexical.idf)
+    scores = own + SYNONYM_WEIGHT * stand_ins
+    dense = [float(index.vectors.vector(row) @ query) for row in rows]
+    return [
+        _hit(index, row, float(scores[row]) + DENSE_WEIGHT * cosine, query, asked)
+        for row, cosine in zip(rows, dense, strict=True)
+    ]
+
+
 def _hit(index: Index, row: int, score: float, query: Floats, asked: Wanted | None) -> Hit:
     passage = index.passage(row)
     if asked is None:
