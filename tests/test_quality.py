@@ -75,6 +75,12 @@ def test_what_the_articles_do_not_hold_is_declined(shipped: Assistant, question:
     assert all(c.span is None for c in answer.citations)
 
 
+def test_a_new_subject_that_nothing_answers_is_not_mixed_with_the_last_one(shipped: Assistant) -> None:
+    question = "红烧肉应该炖多长时间？"
+    answer = shipped.ask(question, [shipped.ask("北投有哪几种温泉？")])
+    assert (answer.status, answer.understood_as) == ("not_found", question)
+
+
 def test_declining_is_less_sure_than_answering(shipped: Assistant) -> None:
     sure = sorted(shipped.ask(question).confidence for question, _, _ in QUESTIONS)
     unsure = [shipped.ask(question).confidence for question in UNANSWERED]

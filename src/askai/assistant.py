@@ -299,8 +299,10 @@ class Assistant:
 
 
 def _worth(answer: Answer) -> tuple[bool, float]:
-    """What one reading of a question is preferred to another by."""
-    return answer.status == "answered", answer.citations[0].score if answer.citations else 0.0
+    """What one reading of a question is preferred to another by; of readings that nothing answers, the plain one."""
+    answered = answer.status == "answered"
+    score = answer.citations[0].score if answer.citations else 0.0
+    return answered, score if answered else float(answer.understood_as == answer.question)
 
 
 def _timed(answer: Answer, begun: float) -> Answer:
