@@ -301,8 +301,7 @@ class Assistant:
 def _worth(answer: Answer) -> tuple[bool, float]:
     """What one reading of a question is preferred to another by; of readings that nothing answers, the plain one."""
     answered = answer.status == "answered"
-    score = answer.citations[0].score if answer.citations else 0.0
-    return answered, score if answered else float(answer.understood_as == answer.question)
+    return answered, answer.first_score if answered else float(answer.understood_as == answer.question)
 
 
 def _timed(answer: Answer, begun: float) -> Answer:

@@ -115,8 +115,8 @@ def show_answer(answer: Answer) -> None:
     if answer.understood_as != answer.question:
         console.print(Text(f"理解为：{printable(answer.understood_as)}", "dim"))
     console.print(Text(printable(answer.answer), "bold" if answer.status == "answered" else "yellow"))
-    if answer.status == "answered" and any(c.span for c in answer.citations):
-        console.print(Text(f"把握：{answer.citations[0].score:.0%}", "dim"))
+    if answer.is_finding:
+        console.print(Text(f"把握：{answer.first_score:.0%}", "dim"))
     if answer.status == "not_found":
         console.print(Text(f"文章里有答案的可能：{answer.confidence:.0%}", "dim"))
     for citation in answer.citations:

@@ -124,7 +124,7 @@ class Evaluator:
             example,
             answer.confidence >= self._calibration.thresholds[Mode.BALANCED],
             answer.confidence,
-            answer.citations[0].score if answer.citations else 0.0,
+            answer.first_score,
             _words(answer),
             first_rank([_holds(c.quote, example.answers) for c in answer.citations]),
             {stage: first_rank(rank) for stage, rank in self._relevance(example, hits, stages)},

@@ -73,8 +73,7 @@ def retrieve(
     else:
         rows = np.union1d(_top(keyword, _POOL), rows_dense)
         scores = keyword.copy()
-        vectors = np.stack([index.vectors.vector(int(row)) for row in rows])
-        scores[rows] += DENSE_WEIGHT * (vectors @ query)
+        scores[rows] = _fused(index, keyword, query, rows.tolist())
     ranked = sorted((int(row) for row in rows), key=lambda row: (-scores[row], row))
     ranked = _without_duplicates(index, ranked)[:k]
     asked = wanted(question, index.lexical.idf)
@@ -88,12 +87,16 @@ def hits_at(index: Index, encoder: Encoder, question: str, rows: Sequence[int]) 
     """These passages as hits, wherever the search has them, scored and examined as the best are."""
     own, stand_ins = lexical_scores(index, question)
     query, asked = encoder.encode_question(question), wanted(question, index.lexical.idf)
-    scores = own + SYNONYM_WEIGHT * stand_ins
-    dense = [float(index.vectors.vector(row) @ query) for row in rows]
-    return [
-        _hit(index, row, float(scores[row]) + DENSE_WEIGHT * cosine, query, asked)
-        for row, cosine in zip(rows, dense, strict=True)
-    ]
+    scores = _fused(index, own + SYNONYM_WEIGHT * stand_ins, query, rows)
+    return [_hit(index, row, float(score), query, asked) for row, score in zip(rows, scores, strict=True)]
+
+
+def _fused(index: Index, keyword: Floats, query: Floats, rows: Sequence[int]) -> Floats:
+    """Fused scores of these passages, float32 (rows,); ``keyword`` has the scores of all."""
+    if not rows:
+        return np.zeros(0, np.float32)
+    vectors = np.stack([index.vectors.vector(row) for row in rows])
+    return cast(Floats, keyword[list(rows)] + DENSE_WEIGHT * (vectors @ query))
 
 
 def _hit(index: Index, row: int, score: float, query: Floats, asked: Wanted | None) -> Hit:

@@ -138,6 +138,16 @@ class Answer:
     citations: tuple[Citation, ...]
     elapsed_ms: float
 
+    @property
+    def is_finding(self) -> bool:
+        """Whether it answers with words of the articles: no greeting, no summary and no decline."""
+        return self.status == "answered" and any(c.span for c in self.citations)
+
+    @property
+    def first_score(self) -> float:
+        """Calibrated probability that the first excerpt answers; 0 without one."""
+        return self.citations[0].score if self.citations else 0.0
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON object of the command line's contract, without the caller's ``id``."""
         return asdict(self) | {"citations": [asdict(c) for c in self.citations]}

@@ -130,9 +130,9 @@ def copy_text(answer: Answer) -> str:
 
 def _footing(answer: Answer) -> str:
     parts = []
-    # A greeting or a summary is not a finding: there is nothing to be sure of.
-    if answer.status == "answered" and any(c.span for c in answer.citations):
-        parts.append(f'<span class="sureness">{sureness(answer.citations[0].score)}</span>')
+    # Of a greeting or a summary there is nothing to be sure.
+    if answer.is_finding:
+        parts.append(f'<span class="sureness">{sureness(answer.first_score)}</span>')
     if answer.status == "not_found":
         parts.append(f'<span class="sureness">文章里有答案的可能：{answer.confidence:.0%}</span>')
     parts.append(f'<span class="elapsed">{max(1, round(answer.elapsed_ms)):,} 毫秒</span>')
